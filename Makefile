@@ -1,0 +1,72 @@
+# One-word targets. `make` alone lists them.
+# PYTHON chooses the interpreter, VENV the folder of the virtual environment, BENCH the folder of the benchmark's captures.
+
+VENV   ?= .venv
+BENCH  ?= /tmp/wirecase-bench
+BIN    := $(VENV)/bin
+CHECKED := cli decoders tests fixtures
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format types imports fuzz readme bench full clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/ready ## make the virtual environment
+
+# The newest Python at hand that is new enough and can make virtual environments.
+$(VENV)/ready: pyproject.toml
+	@set -e; \
+	for python in $(PYTHON) python3.14 python3.13 python3.12 python3.11 python3; do \
+		command -v "$$python" >/dev/null || continue; \
+		"$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+		echo "using $$("$$python" --version) ($$python)"; \
+		"$$python" -m venv $(VENV); \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'; \
+		touch $@; \
+		exit 0; \
+	done; \
+	echo "no Python 3.11 or later with venv was found: install one (Debian: apt-get install python3-venv), or set PYTHON" >&2; \
+	exit 1
+
+$(VENV)/ready-dev: $(VENV)/ready
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: setup ## diagnose the incident that ships with the project
+	@$(BIN)/wirecase diagnose --fail-on never fixtures/incident/capture.pcapng
+
+test: setup ## run the tests
+	@$(BIN)/python -m pytest -q
+
+lint: $(VENV)/ready-dev ## ruff: lint and format
+	@$(BIN)/ruff check $(CHECKED)
+	@$(BIN)/ruff format --check $(CHECKED)
+
+format: $(VENV)/ready-dev ## let ruff format
+	@$(BIN)/ruff check --fix-only $(CHECKED)
+	@$(BIN)/ruff format $(CHECKED)
+
+types: $(VENV)/ready-dev ## mypy, strict
+	@$(BIN)/mypy
+
+imports: $(VENV)/ready-dev ## import-linter: which room may import which
+	@$(BIN)/lint-imports --no-cache
+
+fuzz: setup ## mutate the fixtures for a short while
+	@WIRECASE_FUZZ_SECONDS=30 $(BIN)/python -m pytest -q tests/fuzz
+
+readme: setup ## write the tool's own words into the README
+	@$(BIN)/python tests/cli/test_readme.py
+
+bench: $(VENV)/ready ## compare speed and memory with tshark (ten minutes, 1.3 GB in BENCH)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@test -e $(BENCH)/tiny.json || $(BIN)/python tests/benchmarks/generate.py $(BENCH)
+	@$(BIN)/python tests/benchmarks/compare.py $(BENCH)
+
+full: lint types imports test ## everything, with long fuzzing
+	@WIRECASE_FUZZ_SECONDS=600 $(BIN)/python -m pytest -q tests/fuzz
+
+clean: ## remove what was made
+	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@find $(CHECKED) -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""The command line of wirecase: what a person touches."""

@@ -1,0 +1,1 @@
+"""The commands, one file each; `wirecase_cli.app` lists them."""

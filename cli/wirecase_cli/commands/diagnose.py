@@ -1,0 +1,240 @@
+"""``wirecase diagnose``: from captures to a verdict with its evidence."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wirecase.errors import InputError, UsageError
+from wirecase_cli import moments, output
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from wirecase.model import Diagnosis
+
+OK = 0
+FINDINGS = 1
+UNREADABLE = 3
+INTERRUPTED = 130
+
+
+class Format(StrEnum):
+    """What a report can be drawn as."""
+
+    terminal = "terminal"
+    json = "json"
+    markdown = "markdown"
+
+
+class FailOn(StrEnum):
+    """From which severity on findings make the exit status 1."""
+
+    never = "never"
+    info = "info"
+    warning = "warning"
+    error = "error"
+
+
+_FAILING = {
+    FailOn.never: frozenset[str](),
+    FailOn.info: frozenset({"info", "warning", "error"}),
+    FailOn.warning: frozenset({"warning", "error"}),
+    FailOn.error: frozenset({"error"}),
+}
+
+
+def diagnose(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE...",
+            help="Captures: pcap or pcapng files, plain or compressed with gzip or zstd, folders of them, "
+            "or - for standard input.",
+            show_default=False,
+        ),
+    ],
+    report: Annotated[
+        Format, typer.Option("--format", metavar="terminal|json|markdown", help="What to print.")
+    ] = Format.terminal,
+    file: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write the report to FILE instead.", show_default=False),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite FILE if it exists.")] = False,
+    keylogs: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--keylog",
+            metavar="FILE",
+            help="TLS keys in the SSLKEYLOGFILE format. May be given several times.",
+            show_default=False,
+        ),
+    ] = None,
+    ports: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--port",
+            metavar="N",
+            min=1,
+            max=65535,
+            help="Take what runs on TCP port N for HTTP/2, even where it does not look like it. May be given several "
+            "times; without it HTTP/2 is recognised by content on any port.",
+            show_default=False,
+        ),
+    ] = None,
+    fail_on: Annotated[
+        FailOn,
+        typer.Option(
+            "--fail-on", metavar="never|info|warning|error", help="Exit 1 on findings of this severity or worse."
+        ),
+    ] = FailOn.error,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since",
+            metavar="T",
+            help="Only calls that began at T or later: 2025-06-01T12:00:00Z (UTC where no zone is given), 1748779200.5 "
+            "(seconds since 1970), or -15m (before now; s, m, h or d).",
+            show_default=False,
+        ),
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option("--until", metavar="T", help="Only calls that began before T.", show_default=False),
+    ] = None,
+    host: Annotated[
+        str | None,
+        typer.Option(
+            "--host", metavar="H", help="Only connections from or to this address, or address:port.", show_default=False
+        ),
+    ] = None,
+    path: Annotated[
+        str | None,
+        typer.Option(
+            "--path",
+            metavar="P",
+            help="Only calls whose :path contains P, or matches it if P has * or ?.",
+            show_default=False,
+        ),
+    ] = None,
+) -> int:
+    """Say why gRPC calls in a capture failed, and prove it.
+
+    Exit status: 0 no findings at or above --fail-on, 1 findings, 2 wrong usage, 3 an input could not be read,
+    4 the report could not be written, 70 a defect of wirecase, 130 interrupted (what is known so far is printed).
+    """
+    if "-" in sources and sys.stdin is not None and sys.stdin.isatty():
+        raise UsageError("standard input is a terminal: pipe a capture into it, tcpdump -w - | wirecase diagnose -")
+    if file is not None:
+        output.check_file(file, sources, force=force)
+    begin = None if since is None else moments.parse(since, "--since")
+    end = None if until is None else moments.parse(until, "--until")
+    if begin is not None and end is not None and end < begin:
+        raise UsageError("--until lies before --since")
+
+    from wirecase import pipeline
+
+    options = pipeline.Options(
+        sources=list(sources),
+        keylogs=[str(one) for one in keylogs or []],
+        ports=list(ports or []),
+        since=begin,
+        until=end,
+        host=host,
+        path=path,
+    )
+    with _interruptible(sources) as stop, _progress() as progress:
+        try:
+            found = pipeline.diagnose(options, progress=progress, stop=stop)
+        except InputError:
+            if stop():  # so early that nothing was read
+                raise KeyboardInterrupt from None
+            raise
+        found.interrupted = found.interrupted or stop()
+    for failure in found.failures:
+        _tell(failure)
+    if report is not Format.json and found.failures and not any(source.packets for source in found.sources):
+        return UNREADABLE
+    text = _render(found, report, to_file=file is not None)
+    if file is not None:
+        output.to_file(file, text)
+    else:
+        output.to_stdout(text)
+    return status(found, fail_on)
+
+
+def status(found: Diagnosis, fail_on: FailOn) -> int:
+    """Return the exit status that a diagnosis ends with."""
+    if found.interrupted:
+        return INTERRUPTED
+    if found.failures:
+        return UNREADABLE
+    return FINDINGS if any(one.severity in _FAILING[fail_on] for one in found.findings) else OK
+
+
+def _render(found: Diagnosis, report: Format, *, to_file: bool) -> str:
+    if report is Format.json:
+        from wirecase_cli.reports import json_v1
+
+        return json_v1.render(found)
+    if report is Format.markdown:
+        from wirecase_cli.reports import markdown
+
+        return markdown.render(found)
+    from wirecase_cli.reports import screen, terminal
+
+    return terminal.render(found, screen.plain() if to_file else screen.of_stdout())
+
+
+def _tell(message: str) -> None:
+    from wirecase_cli.reports.escape import line
+
+    if sys.stderr is not None:
+        sys.stderr.write(f"wirecase: {line(message)}\n")
+
+
+@contextmanager
+def _interruptible(sources: list[str]) -> Iterator[Callable[[], bool]]:
+    """Turn the first Ctrl-C into a request to stop and report; the second one ends the command at once."""
+    stopped = False
+
+    def on_interrupt(_number: int, _frame: FrameType | None) -> None:
+        nonlocal stopped
+        stopped = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if "-" in sources:
+            # A read of a quiet pipe goes on after this handler (PEP 475), on the same descriptor: give it an end.
+            output.lead_nowhere(sys.__stdin__)
+
+    before = signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield lambda: stopped
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int | None], None] | None]:
+    """Show how far reading has come, on standard error and only if a person looks at it."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("reading"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, refresh_per_second=5) as bar:
+        task = bar.add_task("reading", total=None)
+
+        def update(done: int, total: int | None) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield update

@@ -1,0 +1,90 @@
+"""Writing a finished report, to standard output or to a file."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TextIO
+
+from wirecase.errors import UsageError, WirecaseError
+
+
+class OutputError(WirecaseError):
+    """The report was made and could not be written."""
+
+    exit_status = 4
+
+
+def to_stdout(text: str) -> None:
+    """Write `text` to standard output; characters that its encoding lacks are written as escapes.
+
+    A reader that has gone (`| head -1`) has seen what it wanted: that is no error, and the exit status still tells the
+    verdict. Raises OutputError if the text cannot be written for another reason.
+    """
+    stream = sys.stdout
+    if stream is None:  # closed by the caller (`>&-`): nobody wants to read it
+        return
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    try:
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        stream.flush()
+    except BrokenPipeError:
+        discard_stdout()
+    except OSError as error:
+        discard_stdout()
+        raise OutputError(f"cannot write to standard output: {error.strerror}") from error
+
+
+def discard_stdout() -> None:
+    """Lead standard output nowhere: what is still buffered would make the interpreter complain at its exit."""
+    lead_nowhere(sys.stdout)
+
+
+def lead_nowhere(stream: TextIO | None) -> None:
+    """Put the null device behind a standard stream, under the descriptor that it has."""
+    if stream is None:
+        return
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+def check_file(path: Path, sources: list[str], *, force: bool) -> None:
+    """Raise UsageError if a report cannot go to `path`: asked before the work begins, not after it."""
+    if path.is_dir():
+        raise UsageError(f"--output {path} is a folder")
+    if not path.parent.is_dir():
+        raise UsageError(f"--output {path}: the folder {path.parent} does not exist")
+    if not os.access(path.parent, os.W_OK):
+        raise UsageError(f"--output {path}: the folder {path.parent} is not writable")
+    if not path.exists():
+        return
+    for source in sources:
+        if source != "-" and os.path.exists(source) and os.path.samefile(path, source):
+            raise UsageError(f"--output {path} is one of the inputs")
+    if not force:
+        raise UsageError(f"--output {path} exists (--force overwrites it)")
+
+
+def to_file(path: Path, text: str) -> None:
+    """Write `text` under a temporary name and rename it: a reader of `path` sees the whole report or none."""
+    import tempfile
+
+    name = ""
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+            file.write(text)
+            os.fchmod(file.fileno(), 0o666 & ~_umask())
+        os.replace(name, path)
+    except OSError as error:
+        if name and os.path.exists(name):
+            os.unlink(name)
+        raise OutputError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

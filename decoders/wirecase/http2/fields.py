@@ -1,0 +1,91 @@
+"""What RFC 9113 §8.2 and §8.3 demand of a header list, checked once per distinct block."""
+
+from __future__ import annotations
+
+import re
+
+from wirecase.http2.facts import HeaderBlock
+from wirecase.model import CLIENT
+
+_CONNECTION_SPECIFIC = frozenset((b"connection", b"proxy-connection", b"keep-alive", b"transfer-encoding", b"upgrade"))
+_REQUEST_PSEUDO = frozenset((b":method", b":scheme", b":authority", b":path", b":protocol"))
+_TOKEN = re.compile(rb":?[!#$%&'*+\-.^_`|~0-9a-z]+")
+"""RFC 9110 §5.6.2, lower case (RFC 9113 §8.2)."""
+_CONTROL = bytes(b for b in range(256) if b < 0x20 and b != 0x09 or b == 0x7F)
+_GOOD_NAMES: set[bytes] = set()
+"""Names that passed, so that the regular expression runs once for each."""
+_GOOD_NAMES_LIMIT = 4096
+
+Problem = tuple[str, bytes, bytes]
+
+
+def _check_name(name: bytes, value: bytes) -> Problem | None:
+    if _TOKEN.fullmatch(name):
+        if name in _CONNECTION_SPECIFIC:
+            return ("connection-specific", name, value)
+        if len(_GOOD_NAMES) < _GOOD_NAMES_LIMIT:
+            _GOOD_NAMES.add(name)
+        return None
+    if name.lower() != name and _TOKEN.fullmatch(name.lower()):
+        return ("uppercase", name, value)
+    return ("bad-name", name, value)
+
+
+def _pseudo_problems(block: HeaderBlock, side: int, *, trailers: bool) -> list[Problem]:
+    problems: list[Problem] = []
+    seen: set[bytes] = set()
+    ordinary = False
+    allowed = frozenset() if trailers else _REQUEST_PSEUDO if side == CLIENT else frozenset((b":status",))
+    for name, value in block.fields:
+        if name is None:
+            ordinary = True  # cannot tell: claim nothing about order behind it
+            continue
+        if not name.startswith(b":"):
+            ordinary = True
+            continue
+        shown = value or b""
+        if name not in allowed:
+            problems.append(("pseudo-in-trailers" if trailers else "pseudo-unknown", name, shown))
+        elif name in seen:
+            problems.append(("pseudo-duplicate", name, shown))
+        elif ordinary and not block.unknown:
+            problems.append(("pseudo-order", name, shown))
+        seen.add(name)
+    if not trailers and not block.unknown and not block.truncated:
+        if side == CLIENT:
+            connect = block.method == b"CONNECT"
+            wanted: tuple[bytes, ...] = (b":method",) if connect else (b":method", b":scheme", b":path")
+        else:
+            wanted = (b":status",)
+        problems += [("pseudo-missing", name, b"") for name in wanted if name not in seen]
+    return problems
+
+
+_SOUND_SHAPES: set[tuple[tuple[bytes | None, ...], int, bool]] = set()
+"""(names in order, sender, trailers) of lists whose names and their order are in order: most lists repeat one of few."""
+_SOUND_SHAPES_LIMIT = 4096
+
+
+def find_problems(block: HeaderBlock, side: int, *, trailers: bool) -> tuple[Problem, ...]:
+    """Return what breaks the rules in `block` as (problem, name, value); at most 16."""
+    problems: list[Problem] = []
+    values = [value for _, value in block.fields if value is not None]
+    shape = (tuple([name for name, _ in block.fields]), side, trailers)
+    if shape not in _SOUND_SHAPES:
+        for name, value in block.fields:
+            found = _check_name(name, value or b"") if name is not None and name not in _GOOD_NAMES else None
+            if found:
+                problems.append(found)
+        problems += _pseudo_problems(block, side, trailers=trailers)
+        if not problems and not block.unknown and len(_SOUND_SHAPES) < _SOUND_SHAPES_LIMIT:
+            _SOUND_SHAPES.add(shape)
+    te = block.names.get(b"te", b"trailers")
+    if te is not None and te != b"trailers":
+        problems.append(("bad-te", b"te", te))
+    joined = b"".join(values)
+    if len(joined.translate(None, _CONTROL)) != len(joined):
+        for name, value in block.fields:
+            if value is not None and len(value.translate(None, _CONTROL)) != len(value):
+                problems.append(("control-characters", name or b"", value))
+                break
+    return tuple(problems[:16])

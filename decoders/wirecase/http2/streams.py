@@ -1,0 +1,496 @@
+"""The streams of one connection: opening, closing, resets, and the frames about the connection as a whole.
+
+Theory. States follow RFC 9113 §5.1, but nothing is refused: a frame in the wrong state is noted and otherwise taken for what it
+says. Streams that have closed are remembered for a while, since frames may still be in flight behind a RST_STREAM: the
+rest of a proxy's error page behind the client's reset is evidence like its beginning.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from wirecase.http2.blocks import HeaderBlocks
+from wirecase.http2.facts import (
+    ACK,
+    CONTINUATION,
+    DATA,
+    END_STREAM,
+    GOAWAY,
+    HEADERS,
+    MAX_CONCURRENT_STREAMS,
+    PADDED,
+    PING,
+    PRIORITY,
+    PUSH_PROMISE,
+    RST_STREAM,
+    SETTINGS,
+    WINDOW_UPDATE,
+    ControlFrame,
+    Goaway,
+    HeaderBlock,
+    HeadersFrame,
+    Http2Facts,
+    Ping,
+    Reset,
+    Stream,
+    is_informational,
+)
+from wirecase.http2.fields import Problem, find_problems
+from wirecase.http2.limits import Limits
+from wirecase.http2.ordinary import LARGEST_LIST, ODD, UNGRADED, Exchange
+from wirecase.model import CLIENT, SERVER, Excerpt, Mark, Marks
+
+_RECENT = 256
+"""Closed streams that are remembered."""
+_EARLY = 1000
+"""Streams without an opener that are remembered."""
+_KEPT_HEADERS, _KEPT_RESETS, _KEPT_GOAWAYS, _KEPT_PINGS, _KEPT_DEBUG, _KEPT_OPEN = 32, 4, 100, 1000, 1024, 100
+_KEPT_WAITS = 20
+
+
+class StreamEvents(Protocol):
+    """What the room above is told."""
+
+    def grade(self, block: HeaderBlock, side: int) -> int:
+        """Say which part of an ordinary exchange a block can be (`wirecase.http2.ordinary`)."""
+
+    def is_ordinary_body(self, data: bytes, start: int, stop: int) -> bool:
+        """Say whether ``data[start:stop]`` is what a DATA frame of an ordinary exchange carries."""
+
+    def begun(self, exchange: Exchange, marks: Marks, offset: int) -> None:
+        """An ordinary exchange began with the HEADERS frame at `offset`."""
+
+    def completed(self, exchange: Exchange) -> None:
+        """An exchange was ordinary to its end."""
+
+    def headers(self, stream: Stream, frame: HeadersFrame) -> None:
+        """A header block arrived, also the first of a new stream; it may set ``stream.bodies``."""
+
+    def ended(self, stream: Stream, side: int) -> None:
+        """`side` sent END_STREAM."""
+
+    def closed(self, stream: Stream) -> None:
+        """Nothing more will be known of a stream: it closed a while ago, or the connection is over."""
+
+
+class StreamTable:
+    """All state of one HTTP/2 connection above the frame boundaries."""
+
+    def __init__(self, facts: Http2Facts, events: StreamEvents) -> None:
+        self.facts = facts
+        self._events = events
+        self.blocks = HeaderBlocks(facts)
+        self.exchanges: dict[int, Exchange] = {}
+        """Open exchanges that are ordinary so far, by stream."""
+        self.limits = Limits(facts, self.blocks.set_table_limit, self._note_early, self.exchanges)
+        self._early: dict[int, tuple[int, str, Excerpt]] = {}
+        """Frames on streams that nobody has opened so far: (sender, frame, its bytes) by stream."""
+        self._recent: dict[int, Stream | Exchange] = {}
+        """What closed last, oldest first."""
+        self._handlers = {
+            HEADERS: self._on_block,
+            CONTINUATION: self._on_block,
+            PUSH_PROMISE: self._on_block,
+            PRIORITY: self._on_priority,
+            RST_STREAM: self._on_reset,
+            SETTINGS: self._on_settings,
+            PING: self._on_ping,
+            GOAWAY: self._on_goaway,
+            WINDOW_UPDATE: self.limits.on_window_update,
+        }
+
+    def join_late(self, side: int) -> None:
+        """Forget what a hole in `side`'s bytes makes uncertain: its HPACK table, windows, a half-read header block."""
+        self.unfold_all()
+        self.blocks.join_late(side)
+        self.limits.forget()
+
+    def control(self, frame: ControlFrame) -> None:
+        """Take one frame other than DATA."""
+        if self.blocks.open:
+            self.blocks.interrupt(frame)
+        if frame.stream in self.exchanges:
+            self.unfold(self.exchanges[frame.stream])
+        handler = self._handlers.get(frame.kind)
+        if handler is None:
+            self.facts.halves[frame.side].frames.unknown += 1
+        else:
+            handler(frame)
+
+    # ---- header blocks -----------------------------------------------------------------------------------------
+
+    def _on_block(self, frame: ControlFrame) -> None:
+        whole = self.blocks.take(frame)
+        if whole is None:
+            return
+        if whole.promised is None:
+            self.headers(whole.frame, whole.block)
+        elif frame.side == SERVER:  # a client's is noted already
+            self._promise(whole.frame, whole.promised)
+
+    def _promise(self, frame: ControlFrame, stream_id: int) -> None:
+        """Reserve the stream of a server's PUSH_PROMISE (RFC 9113 §6.6): an even one, higher than all before."""
+        facts = self.facts
+        if not stream_id or stream_id % 2:
+            return  # noted already
+        again = stream_id in facts.streams or stream_id in self._recent
+        if facts.windows_known and (again or stream_id <= facts.halves[SERVER].highest_stream):
+            facts.violate("push", SERVER, frame.stream, frame.excerpt(), promised=stream_id)
+        if not again:
+            self._open(SERVER, stream_id, frame.mark()).ended[CLIENT] = True  # nothing of the client belongs on it
+
+    def headers(self, frame: ControlFrame, decoded: HeaderBlock) -> None:
+        """Take a decoded header block on the stream of `frame`, the HEADERS frame that it began with."""
+        side, stream_id = frame.side, frame.stream
+        end_stream = bool(frame.flags & END_STREAM)
+        came_late = False
+        stream = self.facts.streams.get(stream_id)
+        if stream is None:
+            stream = self._stream_for_headers(frame)
+            if stream is None:
+                return
+        elif stream.ended[side]:
+            self.facts.violate("closed-stream", side, stream_id, frame.excerpt(), frame="HEADERS")
+            return
+        elif side == CLIENT and not stream.seen_start and (stream_id in self._early or decoded.method is not None):
+            self._was_not_idle(stream_id)
+            self._opened_late(stream, frame.mark())
+            came_late = True
+        trailers = not came_late and any(
+            f.side == side and (side == CLIENT or not is_informational(f.block)) for f in stream.headers
+        )
+        for problem, name, value in self._problems(decoded, side, trailers=trailers):
+            self.facts.violate(
+                "malformed-headers", side, stream_id, frame.excerpt(), problem=problem, name=name, value=value
+            )
+        stream.last[side] = (frame.marks, frame.offset)
+        if frame.flags & PADDED:
+            stream.padded[side] += 1
+        whole = HeadersFrame(side, decoded, end_stream, frame)
+        if came_late:
+            stream.headers.insert(0, whole)
+        elif len(stream.headers) < _KEPT_HEADERS:
+            stream.headers.append(whole)
+        self._events.headers(stream, whole)
+        if end_stream:
+            self.end_stream(stream, side, HEADERS, frame.excerpt())
+
+    @staticmethod
+    def _problems(decoded: HeaderBlock, side: int, *, trailers: bool) -> tuple[Problem, ...]:
+        """Return what is wrong with a block in its place; worked out once for the place that such a block belongs to."""
+        if trailers != (side == SERVER and decoded.status is None):
+            return find_problems(decoded, side, trailers=trailers)
+        if decoded.view is None and not decoded.problems:
+            decoded.problems = find_problems(decoded, side, trailers=trailers)
+        return decoded.problems
+
+    def grade(self, decoded: HeaderBlock, side: int) -> int:
+        """Return a block's grade, worked out once."""
+        if decoded.grade == UNGRADED:
+            odd = decoded.unknown or decoded.list_size > LARGEST_LIST or decoded.view is not None
+            if not odd:
+                self._problems(decoded, side, trailers=side == SERVER and decoded.status is None)
+                odd = bool(decoded.problems) or b"content-length" in decoded.names
+            decoded.grade = ODD if odd else self._events.grade(decoded, side)
+        return decoded.grade
+
+    def _stream_for_headers(self, frame: ControlFrame) -> Stream | None:
+        """Open the stream that a HEADERS frame names, or note why it may not be opened."""
+        side, stream_id = frame.side, frame.stream
+        facts = self.facts
+        half = facts.halves[side]
+        old = self._recall(stream_id)
+        if old is not None:
+            if self._in_flight(old, side):
+                return old
+            facts.violate("closed-stream", side, stream_id, frame.excerpt(), frame="HEADERS")
+            return None
+        certain = facts.windows_known and not half.gaps
+        if side == SERVER:
+            if certain and stream_id <= facts.halves[CLIENT].highest_stream:
+                return None  # closed long ago and forgotten
+            return self._open_early(side, stream_id, "HEADERS", frame.excerpt())
+        if stream_id % 2 == 0:
+            facts.violate("even-stream", side, stream_id, frame.excerpt())
+        elif stream_id < half.highest_stream and certain:
+            facts.violate("regressing-stream", side, stream_id, frame.excerpt(), highest=half.highest_stream)
+        self._was_not_idle(stream_id)
+        return self._open(CLIENT, stream_id, frame.mark())
+
+    # ---- ordinary exchanges ------------------------------------------------------------------------------------
+
+    def begin(self, frame: ControlFrame, decoded: HeaderBlock) -> None:
+        """Open an ordinary exchange with its request headers."""
+        exchange = Exchange(frame.stream)
+        exchange.frames.append((frame, decoded))
+        self.exchanges[frame.stream] = exchange
+        self._was_not_idle(frame.stream)
+        self._count_opened(CLIENT, frame.stream, frame)
+        self._events.begun(exchange, frame.marks, frame.offset)
+
+    def complete(self, exchange: Exchange) -> None:
+        """An exchange has come to its ordinary end."""
+        exchange.stage = 3
+        del self.exchanges[exchange.id]
+        self._retire(exchange.id, exchange)
+
+    def unfold(self, exchange: Exchange) -> Stream:
+        """Turn an exchange into a stream: tell its frames again, to the ordinary path."""
+        facts = self.facts
+        self.exchanges.pop(exchange.id, None)
+        request = exchange.frames[0][0]
+        stream = Stream(exchange.id, request.mark(), self.limits.new_windows())
+        stream.exchange = exchange
+        facts.streams[exchange.id] = stream
+        for frame, block in exchange.frames:
+            if block is not None:
+                self.headers(frame, block)
+            elif frame.kind == WINDOW_UPDATE:
+                self.limits.on_window_update(frame)
+            else:
+                self._tell_data(stream, frame)
+        return stream
+
+    def unfold_all(self) -> None:
+        """Nothing is ordinary any more."""
+        for exchange in list(self.exchanges.values()):
+            self.unfold(exchange)
+
+    def _tell_data(self, stream: Stream, frame: ControlFrame) -> None:
+        """Take a whole DATA frame that the connection's window has been charged for."""
+        side, payload = frame.side, frame.payload
+        stream.windows[side] -= len(payload)
+        stream.data_bytes[side] += len(payload)
+        stream.data_frames[side] += 1
+        stream.last[side] = (frame.marks, frame.offset + 8 + len(payload))
+        body = stream.bodies[side]
+        if body is not None and payload:
+            body.feed(payload, 0, len(payload), frame.marks, frame.offset + 9)
+        if frame.flags & END_STREAM:
+            self.end_stream(stream, side, DATA, frame.excerpt())
+
+    def _recall(self, stream_id: int) -> Stream | None:
+        """Return a stream that closed lately."""
+        old = self._recent.get(stream_id)
+        if isinstance(old, Exchange):
+            return self.unfold(old)
+        return old
+
+    # ---- streams -----------------------------------------------------------------------------------------------
+
+    def _open(self, opener: int, stream_id: int, mark: Mark) -> Stream:
+        stream = Stream(stream_id, mark, self.limits.new_windows())
+        self.facts.streams[stream_id] = stream
+        self._count_opened(opener, stream_id, mark)
+        return stream
+
+    def _count_opened(self, opener: int, stream_id: int, where: Mark | ControlFrame) -> None:
+        facts = self.facts
+        half = facts.halves[opener]
+        if stream_id > half.highest_stream:
+            half.highest_stream = stream_id
+        facts.opened += 1
+        count = len(facts.streams) + len(self.exchanges)
+        if count > facts.max_open:
+            facts.max_open = count
+        limit = facts.halves[1 - opener].settings.get(MAX_CONCURRENT_STREAMS)
+        if limit is not None and count >= limit and len(facts.limit_waits) < _KEPT_WAITS:
+            facts.limit_waits.append((where if isinstance(where, Mark) else where.mark(), limit))
+
+    def _open_early(self, side: int, stream_id: int, name: str, excerpt: Excerpt) -> Stream:
+        """Open a stream whose opening HEADERS has not been seen.
+
+        It may still come, where the capture shows the two directions out of order, or never, where the capture began
+        later. Only what `finish` still finds in `_early` was sent on an idle stream (RFC 9113 §5.1).
+        """
+        self._note_early(side, stream_id, name, excerpt)
+        highest = [half.highest_stream for half in self.facts.halves]
+        stream = self._open(CLIENT if stream_id % 2 else SERVER, stream_id, excerpt.mark)
+        stream.seen_start = False
+        if self.facts.windows_known:
+            for half, number in zip(self.facts.halves, highest, strict=True):
+                half.highest_stream = number
+        return stream
+
+    def _opened_late(self, stream: Stream, mark: Mark) -> None:
+        """The opening HEADERS of an early stream has come: the directions were out of order, nothing else."""
+        stream.seen_start = True
+        stream.opened = mark
+        half = self.facts.halves[CLIENT]
+        half.highest_stream = max(half.highest_stream, stream.id)
+
+    def _note_early(self, side: int, stream_id: int, name: str, excerpt: Excerpt) -> None:
+        if self.facts.windows_known and len(self._early) < _EARLY:
+            self._early.setdefault(stream_id, (side, name, excerpt))
+
+    def _was_not_idle(self, stream_id: int) -> None:
+        """The client opens a stream: what the server sent on it before was only captured before."""
+        early = self._early.get(stream_id)
+        if early is not None and early[0] == SERVER:
+            del self._early[stream_id]
+
+    def stream_for_data(self, frame: ControlFrame) -> Stream | None:
+        """Return the stream that a DATA frame belongs to where the table has none, or note why there is none."""
+        side, stream_id = frame.side, frame.stream
+        facts = self.facts
+        if stream_id == 0:
+            self.facts.wrong_stream_id(frame)
+            return None
+        old = self._recall(stream_id)
+        if old is not None:
+            if self._in_flight(old, side):
+                return old
+            self.facts.violate("closed-stream", side, stream_id, frame.excerpt(), frame="DATA")
+            return None
+        opener = CLIENT if stream_id % 2 else SERVER
+        if stream_id <= facts.halves[opener].highest_stream and facts.windows_known:
+            return None  # closed long ago and forgotten
+        return self._open_early(side, stream_id, "DATA", frame.excerpt())
+
+    @staticmethod
+    def _in_flight(stream: Stream, side: int) -> bool:
+        """Tell whether frames of `side` may still come: it has not ended the stream, and only the other side reset it."""
+        return not stream.ended[side] and not any(reset.side == side for reset in stream.resets)
+
+    def end_stream(self, stream: Stream, side: int, kind: int, excerpt: Excerpt | None) -> None:
+        """Take END_STREAM of `side`, carried by a frame of type `kind`."""
+        stream.ended[side] = True
+        stream.ended_by[side] = kind
+        stream.ending[side] = excerpt
+        self._check_content_length(stream, side, excerpt)
+        self._events.ended(stream, side)
+        if stream.ended[1 - side] and not stream.resets:
+            self._close(stream)
+
+    def _check_content_length(self, stream: Stream, side: int, excerpt: Excerpt | None) -> None:
+        """RFC 9113 §8.1.1: the sum of DATA must be content-length, but for answers that have no content."""
+        if not stream.seen_start or self.facts.halves[side].gaps or excerpt is None:
+            return
+        for frame in stream.headers:
+            if frame.side != side:
+                continue
+            declared = frame.block.get(b"content-length")
+            if declared is None or not declared.isdigit() or len(declared) > 18 or frame.block.status == b"304":
+                continue
+            if side == SERVER and any(f.side == CLIENT and f.block.method == b"HEAD" for f in stream.headers):
+                continue
+            if int(declared) != stream.data_bytes[side]:
+                self.facts.violate(
+                    "content-length", side, stream.id, excerpt, declared=int(declared), got=stream.data_bytes[side]
+                )
+            return
+
+    def _close(self, stream: Stream) -> None:
+        self.facts.streams.pop(stream.id, None)
+        self._retire(stream.id, stream)
+
+    def _retire(self, stream_id: int, closed: Stream | Exchange) -> None:
+        """Remember what has closed for a while, and let go of what closed long ago."""
+        recent = self._recent
+        recent[stream_id] = closed
+        if len(recent) > _RECENT:
+            self._let_go(recent.pop(next(iter(recent))))
+        facts = self.facts
+        if not facts.streams and not self.exchanges and (facts.opened < _RECENT or not facts.opened % 16):
+            for half in facts.halves:
+                half.window_low.append((facts.opened, half.window))
+
+    def _let_go(self, closed: Stream | Exchange) -> None:
+        if isinstance(closed, Exchange):
+            self._events.completed(closed)
+        else:
+            self._events.closed(closed)
+
+    def _on_reset(self, frame: ControlFrame) -> None:
+        side = frame.side
+        half = self.facts.halves[side]
+        half.frames.resets += 1
+        if len(frame.payload) != 4:
+            self.facts.wrong_size(frame, "4")
+            return
+        if frame.stream == 0:
+            self.facts.wrong_stream_id(frame)
+            return
+        reset = Reset(side, int.from_bytes(frame.payload, "big"), frame.excerpt())
+        stream = self.facts.streams.get(frame.stream)
+        if stream is None:
+            old = self._recall(frame.stream)
+            if old is not None:
+                if len(old.resets) < _KEPT_RESETS:
+                    old.resets.append(reset)
+            elif frame.stream > max(h.highest_stream for h in self.facts.halves):
+                self._note_early(side, frame.stream, "RST_STREAM", reset.excerpt)
+            return
+        stream.resets.append(reset)
+        if side == CLIENT and not any(f.side == SERVER for f in stream.headers):
+            self.facts.client_resets += 1
+            if self.facts.rapid is None:
+                self.facts.rapid = reset.excerpt.mark
+                self.facts.rapid_stream = stream.id
+        self._close(stream)
+
+    def _on_settings(self, frame: ControlFrame) -> None:
+        if not frame.flags & ACK:
+            self.unfold_all()
+        self.limits.on_settings(frame)
+
+    def _on_priority(self, frame: ControlFrame) -> None:
+        if len(frame.payload) != 5:
+            self.facts.wrong_size(frame, "5")
+        elif frame.stream == 0:
+            self.facts.wrong_stream_id(frame)
+
+    # ---- the connection ----------------------------------------------------------------------------------------
+
+    def _on_ping(self, frame: ControlFrame) -> None:
+        if len(frame.payload) != 8:
+            self.facts.wrong_size(frame, "8")
+        if frame.stream != 0:
+            self.facts.wrong_stream_id(frame)
+        facts, side = self.facts, frame.side
+        if frame.flags & ACK:
+            facts.halves[side].frames.ping_ack += 1
+            facts.pings_open.pop((1 - side, frame.payload), None)
+            return
+        mark = frame.mark()
+        facts.ping_times[side].append(mark.time)
+        if facts.ping_first[side] is None:
+            facts.ping_first[side] = mark
+        if len(facts.pings_open) < _KEPT_PINGS:
+            facts.pings_open.setdefault((side, frame.payload), Ping(side, frame.payload, mark))
+
+    def _on_goaway(self, frame: ControlFrame) -> None:
+        payload = frame.payload
+        if len(payload) < 8:
+            self.facts.wrong_size(frame, "at least 8")
+            return
+        if frame.stream != 0:
+            self.facts.wrong_stream_id(frame)
+        facts = self.facts
+        facts.goaways_seen += 1
+        if len(facts.goaways) < _KEPT_GOAWAYS:
+            facts.goaways.append(
+                Goaway(
+                    frame.side,
+                    int.from_bytes(payload[:4], "big") & 0x7FFFFFFF,
+                    int.from_bytes(payload[4:8], "big"),
+                    payload[8 : 8 + _KEPT_DEBUG],
+                    frame.excerpt(),
+                    facts.halves[1 - frame.side].highest_stream,
+                    len(facts.streams) + len(self.exchanges),
+                )  # fmt: skip
+            )
+
+    def finish(self) -> None:
+        """The connection is over: hand every stream on as it is."""
+        facts = self.facts
+        if facts.windows_known:
+            for stream_id, (side, name, excerpt) in self._early.items():
+                self.facts.violate("idle-stream", side, stream_id, excerpt, frame=name)
+        self._early.clear()
+        self.unfold_all()
+        facts.open_at_end_count = len(facts.streams)
+        facts.open_at_end = [(stream.id, stream.opened) for stream in list(facts.streams.values())[:_KEPT_OPEN]]
+        for closed in (*self._recent.values(), *facts.streams.values()):
+            self._let_go(closed)
+        self._recent.clear()

@@ -1,0 +1,140 @@
+"""Finding frame boundaries in bytes whose beginning is unknown (after a hole, or in a capture that begins mid-connection).
+
+Nine bytes of an arbitrary stream pass for a frame header once in some hundred positions; a *chain* of them, each
+beginning where the last one ended and the last one ending exactly where a segment does, practically never. That is
+what is asked for here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from struct import Struct
+
+from wirecase.http2.facts import (
+    CONTINUATION,
+    DATA,
+    FRAME_NAMES,
+    GOAWAY,
+    HEADERS,
+    PING,
+    PRIORITY,
+    PUSH_PROMISE,
+    RST_STREAM,
+    SETTINGS,
+    WINDOW_UPDATE,
+)
+from wirecase.model import CLIENT, SERVER
+
+FRAME_HEADER = Struct(">HBBBI")
+"""Length (16 high bits, 8 low bits), type, flags, stream id (RFC 9113 §4.1)."""
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+_FIXED_SIZE = {PRIORITY: 5, RST_STREAM: 4, PING: 8, WINDOW_UPDATE: 4}
+_KNOWN_FLAGS = (0x09, 0x2D, 0, 0, 0x01, 0x0C, 0x01, 0, 0, 0x04)
+_ON_CONNECTION = {SETTINGS, PING, GOAWAY}
+_ON_STREAM = {DATA, HEADERS, PRIORITY, RST_STREAM, PUSH_PROMISE, CONTINUATION}
+_LARGEST_BEFORE_SETTINGS = 1 << 20
+"""A peer may have raised MAX_FRAME_SIZE out of sight; beyond this a length is taken for chance."""
+_SEARCHED = 64 * 1024
+_CHAIN = 4
+
+
+def plausible_header(length: int, kind: int, flags: int, stream: int) -> bool:
+    """Tell whether nine bytes can be the header of a frame that RFC 9113 §6 defines."""
+    if kind >= len(FRAME_NAMES) or stream >> 31 or length > _LARGEST_BEFORE_SETTINGS or flags & ~_KNOWN_FLAGS[kind]:
+        return False
+    if (stream != 0 and kind in _ON_CONNECTION) or (stream == 0 and kind in _ON_STREAM):
+        return False
+    if kind in _FIXED_SIZE:
+        return length == _FIXED_SIZE[kind]
+    if kind == SETTINGS:
+        return length % 6 == 0 and length <= 6 * 64 and not (flags & 1 and length)
+    if kind == GOAWAY:
+        return length >= 8
+    return stream < 1 << 30
+
+
+def _chain_from(data: bytes, pos: int, ends: frozenset[int]) -> bool:
+    """Tell whether plausible frames follow one another from `pos`: four of them, or up to the end of a segment."""
+    end = len(data)
+    found = 0
+    unpack = FRAME_HEADER.unpack_from
+    while pos + 9 <= end:
+        high, low, kind, flags, stream = unpack(data, pos)
+        length = high << 8 | low
+        if not plausible_header(length, kind, flags, stream):
+            return False
+        pos += 9 + length
+        found += 1
+        if found == _CHAIN or pos == end or pos in ends:
+            return True
+    # What hangs over the end of the bytes at hand is only believed behind a whole frame.
+    return found > 1
+
+
+def find_frames(
+    data: bytes, ends: frozenset[int] = frozenset(), known_streams: Container[int] = frozenset()
+) -> int | None:
+    """Return the first position at which a chain of frames begins, or None.
+
+    `ends` are positions in `data` at which TCP segments end: senders rarely begin a frame in the middle of nowhere, so
+    a single frame that ends there is believed. So is one that names one of `known_streams`, the streams open now.
+    """
+    unpack = FRAME_HEADER.unpack_from
+    for pos in range(min(len(data) - 8, _SEARCHED)):
+        if data[pos + 3] > CONTINUATION:
+            continue
+        high, low, kind, flags, stream = unpack(data, pos)
+        if plausible_header(high << 8 | low, kind, flags, stream) and (
+            (stream and stream in known_streams) or _chain_from(data, pos, ends)
+        ):
+            return pos
+    return None
+
+
+_REQUEST_INDEXES = frozenset(range(1, 8))
+"""Static table: :authority, :method, :path, :scheme (RFC 7541 Appendix A)."""
+_RESPONSE_INDEXES = frozenset(range(8, 15))
+"""Static table: :status."""
+
+
+def _sender_of_block(block: bytes) -> int | None:
+    """Tell who sends a header block, from the pseudo-header fields at its front; None if they are in the dynamic table."""
+    pos = 0
+    while pos < len(block):
+        first = block[pos]
+        if first & 0x80:
+            index = first & 0x7F
+            pos += 1
+        elif first & 0xE0 == 0x20:  # size update
+            if first & 0x1F == 0x1F:
+                return None
+            pos += 1
+            continue
+        else:
+            index = first & (0x3F if first & 0x40 else 0x0F)
+            pos = len(block)
+        if index in _REQUEST_INDEXES:
+            return CLIENT
+        if index in _RESPONSE_INDEXES:
+            return SERVER
+        if 15 <= index <= 61:  # an ordinary field: pseudo-header fields come first, so this is a block of trailers
+            return SERVER
+    return None
+
+
+def sender_of_frames(data: bytes, pos: int) -> int | None:
+    """Tell from the frames at `pos` whether a client or a server wrote them; None if they do not say."""
+    unpack = FRAME_HEADER.unpack_from
+    while pos + 9 <= len(data):
+        high, low, kind, flags, _stream = unpack(data, pos)
+        body = pos + 9
+        pos = body + (high << 8 | low)
+        if kind == PUSH_PROMISE:
+            return SERVER
+        if kind == HEADERS:
+            start = body + (1 if flags & 0x8 else 0) + (5 if flags & 0x20 else 0)
+            sender = _sender_of_block(data[start : min(pos, start + 64)])
+            if sender is not None:
+                return sender
+    return None

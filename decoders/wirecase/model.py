@@ -1,0 +1,343 @@
+"""The types that all rooms talk in: where bytes were seen, and what a diagnosis consists of.
+
+Times are integers, nanoseconds since 1970-01-01 UTC. Packet numbers are Wireshark's ``frame.number``, from 1, within
+their source. Offsets count from 0 in one direction's byte stream. The two directions of a connection are numbered by
+the side that *sent* the bytes: `CLIENT` and `SERVER`.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, Protocol
+
+CLIENT = 0
+"""Index of the side that opened the connection."""
+SERVER = 1
+"""Index of the side that accepted it."""
+SIDE_NAMES: tuple[Literal["client"], Literal["server"]] = ("client", "server")
+
+Severity = Literal["error", "warning", "info"]
+Certainty = Literal["certain", "probable", "possible"]
+Who = Literal["server", "proxy", "client", "network", "capture", "unknown"]
+RetrySafe = Literal["yes", "no", "unknown"]
+
+
+class Mark(NamedTuple):
+    """A place in a capture: the packet that carried one byte of a direction's stream."""
+
+    source: int
+    """Index of the source among `Diagnosis.sources`."""
+    packet: int
+    """``frame.number`` in the source."""
+    time: int
+    """Capture time, ns since the epoch."""
+    offset: int
+    """Offset of the byte in its direction's byte stream (after TLS where TLS was taken off)."""
+
+
+class Marks:
+    """The segments that one run of stream bytes was joined from, so that a byte finds its packet again.
+
+    The three sequences run in parallel and `offsets` ascends; they are never changed once handed out.
+    """
+
+    __slots__ = ("offsets", "packets", "source", "times")
+
+    def __init__(self, source: int, offsets: Sequence[int], packets: Sequence[int], times: Sequence[int]) -> None:
+        self.source = source
+        self.offsets = offsets
+        """Stream offset of each segment's first byte."""
+        self.packets = packets
+        self.times = times
+
+    def at(self, offset: int) -> Mark:
+        """Return the mark of the byte at stream `offset` (clamped to the segments held)."""
+        i = bisect_right(self.offsets, offset) - 1
+        if i < 0:
+            i = 0
+        return Mark(self.source, self.packets[i], self.times[i], offset)
+
+    def after(self, count: int) -> Marks:
+        """Return the marks of the same run without its first `count` bytes."""
+        begin = self.offsets[0] + count
+        i = max(bisect_right(self.offsets, begin) - 1, 0)
+        return Marks(self.source, [begin, *self.offsets[i + 1 :]], self.packets[i:], self.times[i:])
+
+
+class Excerpt(NamedTuple):
+    """A few bytes kept as evidence, with their place."""
+
+    side: int
+    """`CLIENT` or `SERVER`: who sent them."""
+    mark: Mark
+    data: bytes
+    """The bytes, at most a few hundred."""
+    length: int
+    """How many bytes the thing shown has in all; more than ``len(data)`` when it was cut for show."""
+
+
+@dataclass(slots=True)
+class PacketBatch:
+    """Consecutive packets of one link type, as a source read them: columns over one shared buffer.
+
+    `data` is valid only until the next batch is asked for: whoever keeps payload bytes copies them.
+    """
+
+    source: int
+    """Index of the source among the sources of the run."""
+    link: int
+    """LINKTYPE_ number (https://www.tcpdump.org/linktypes.html)."""
+    data: memoryview
+    starts: list[int]
+    """Where each packet's first captured byte lies in `data`."""
+    caplens: list[int]
+    """Captured bytes of each packet."""
+    lengths: list[int]
+    """Bytes of each packet on the wire, at least its captured length."""
+    times: list[int]
+    """Capture time of each packet, ns since the epoch."""
+    first_number: int
+    """``frame.number`` of the first packet; the others follow by one."""
+
+
+class StreamListener(Protocol):
+    """What the TCP layer tells about one connection, in capture order per connection.
+
+    ``side`` is 0 for the initiator if a SYN told it, otherwise for the endpoint whose packet came first: who is client
+    may become known only from the bytes.
+    """
+
+    def run(self, side: int, data: bytes, marks: Marks) -> None:
+        """Bytes of one side in stream order; the first byte's offset is ``marks.offsets[0]``."""
+
+    def gap(self, side: int, length: int, reason: str, mark: Mark) -> None:
+        """`length` bytes of one side are not in the capture; `mark` is the place where the stream goes on."""
+
+    def ended(self, side: int, how: Literal["fin", "rst"], mark: Mark) -> None:
+        """One side closed (all of its bytes that the capture holds were delivered before)."""
+
+    def closed(self, reason: Literal["closed", "reused", "idle", "capture-end"]) -> None:
+        """Nothing more will come for this connection."""
+
+
+class BodySink(Protocol):
+    """Where the walk of HTTP/2 frames puts the bytes of DATA frames of one side of one stream."""
+
+    def feed(self, data: bytes, start: int, stop: int, marks: Marks, offset: int) -> None:
+        """Take ``data[start:stop]``; `offset` is the stream offset of ``data[start]`` in the connection's direction."""
+
+    def gap(self, length: int | None) -> None:
+        """`length` bytes of the body are missing, or an unknown number of them (None)."""
+
+
+@dataclass(slots=True)
+class SourceInfo:
+    """One input as the report names it."""
+
+    path: str
+    sha256: str = ""
+    """Hex digest of the input as read (still compressed where it was)."""
+    format: str = ""
+    """``pcap``, ``pcapng``, with ``+gzip`` or ``+zstd`` where compressed."""
+    packets: int = 0
+    bytes: int = 0
+    """Bytes of the input as read."""
+    first: int | None = None
+    """Time of the earliest packet, ns since the epoch."""
+    last: int | None = None
+    """Time of the latest packet."""
+
+
+@dataclass(slots=True)
+class Damage:
+    """A stretch of an input that could not be read."""
+
+    source: int
+    offset: int
+    """Byte offset in the (decompressed) input where reading failed."""
+    reason: str
+    """One plain sentence."""
+    packet: int
+    """Number of packets read before."""
+    bytes: int = 0
+    """Bytes given up, where known."""
+
+
+@dataclass(slots=True, frozen=True)
+class ConnectionRef:
+    """How a report names a connection."""
+
+    index: int
+    client: str
+    """``addr:port``, IPv6 in brackets."""
+    server: str
+
+
+@dataclass(slots=True)
+class Evidence:
+    """Bytes of the capture that a finding rests on."""
+
+    role: str
+    """``primary`` for the bytes that prove it, ``context`` for those that explain it."""
+    note: str
+    """What the reader sees there, one line."""
+    source: int | None = None
+    direction: Literal["client", "server"] | None = None
+    """The side that sent the bytes."""
+    packet: int | None = None
+    offset: int | None = None
+    length: int = 0
+    """Length of the thing shown in bytes."""
+    data: bytes = b""
+    """The bytes themselves, possibly cut short of `length`."""
+    time: int | None = None
+
+
+@dataclass(slots=True)
+class ClientSees:
+    """What one client logs when it meets the fault."""
+
+    client: str
+    """``tonic``, ``grpc-go``, ``grpc-core`` (C++ and Python), ``grpc-java``, ``grpc-js`` …"""
+    version: str
+    code: str
+    """gRPC status name that the application gets, e.g. ``INTERNAL``; ``OK`` where the client notices nothing."""
+    text: str
+    checked: bool = False
+    """True if the text was read in the client's source or printed by the client; False if it was remembered."""
+
+
+@dataclass(slots=True)
+class Occurrence:
+    """One place where a finding's fault was met."""
+
+    connection: int | None
+    stream: int | None
+    call: int | None
+    path: str | None
+    packet: int | None
+    time: int | None
+
+
+@dataclass(slots=True)
+class Finding:
+    """One fault of one kind on one connection, whatever the number of streams that it hit."""
+
+    rule: str
+    severity: Severity
+    certainty: Certainty
+    title: str
+    """One line, specific: names the value, the side and the place."""
+    explanation: str
+    """A short paragraph in plain words: what happened, what is certain and what is inferred."""
+    who: list[Who]
+    """Who is at fault, the likeliest first."""
+    id: str = ""
+    """``F1`` …, given when the diagnosis is complete."""
+    caused_by: str | None = None
+    connection: ConnectionRef | None = None
+    stream: int | None = None
+    call: int | None = None
+    path: str | None = None
+    time: int | None = None
+    count: int = 1
+    occurrences: list[Occurrence] = field(default_factory=list)
+    """The first 100."""
+    details: dict[str, Any] = field(default_factory=dict)
+    """The rule's own typed facts (str, int, float, bool, None and lists of them)."""
+    evidence: list[Evidence] = field(default_factory=list)
+    client_sees: list[ClientSees] = field(default_factory=list)
+    retry_safe: RetrySafe = "unknown"
+    retry_why: str = ""
+    fix: str = ""
+    ids: dict[str, str] = field(default_factory=dict)
+    """Correlation ids that the call carried: ``traceparent``, ``x-request-id``, ``cf-ray`` …"""
+    references: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Blast:
+    """How far the faults reach."""
+
+    calls: int
+    """Calls that an error or warning names."""
+    of: int
+    """Calls seen."""
+    share: float
+    paths: list[str]
+    first: int | None
+    last: int | None
+
+
+@dataclass(slots=True)
+class Verdict:
+    """The answer on top of the report."""
+
+    headline: str
+    root_causes: list[str]
+    """Ids of the findings that nothing else explains, the weightiest first."""
+    not_inspected: list[str]
+    """What the capture holds and wirecase could not look into, one phrase each."""
+    blast: Blast
+
+
+@dataclass(slots=True)
+class CallTotals:
+    """Counts over all gRPC calls."""
+
+    total: int = 0
+    ok: int = 0
+    failed: int = 0
+    unfinished: int = 0
+    """Still open when the capture ended, with nothing wrong seen."""
+    by_status: dict[str, int] = field(default_factory=dict)
+    """Calls by grpc-status name as it stood on the wire; ``none`` where there was no status."""
+
+
+@dataclass(slots=True)
+class Unbalanced:
+    """A direction whose bytes do not add up: a defect of wirecase, shown instead of hidden."""
+
+    connection: int
+    direction: Literal["client", "server"]
+    captured: int
+    decoded: int
+    skipped: int
+
+
+@dataclass(slots=True)
+class Accounting:
+    """Where every captured byte went: ``captured == decoded + sum(skipped)``."""
+
+    captured: int = 0
+    """Captured bytes of all packets, link header to last byte."""
+    decoded: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)
+    """Bytes by reason."""
+    unbalanced: list[Unbalanced] = field(default_factory=list)
+
+    def skip(self, reason: str, count: int) -> None:
+        """Book `count` bytes as skipped for `reason`."""
+        if count:
+            self.skipped[reason] = self.skipped.get(reason, 0) + count
+
+
+@dataclass(slots=True)
+class Diagnosis:
+    """All that `diagnose` found; every report is drawn from this."""
+
+    version: str
+    sources: list[SourceInfo]
+    verdict: Verdict
+    findings: list[Finding]
+    calls: CallTotals
+    accounting: Accounting
+    connections: int = 0
+    """TCP connections seen."""
+    interrupted: bool = False
+    """True if reading was stopped before the end of the input."""
+    damaged: list[Damage] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    """Inputs that could not be read at all, one line each."""

@@ -1,0 +1,208 @@
+"""Source -> net -> http2 -> grpc -> rules -> `Diagnosis`.
+
+Packets flow through in batches. What a batch closed is judged at its end: calls get their numbers first (they are
+counted in the order of their request headers, whatever connection they are on), then the rules see the suspicious ones
+and the connections that are over. Nothing else is kept of what was read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fnmatch
+import gc
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from wirecase import __version__
+from wirecase.errors import InputError
+from wirecase.model import Accounting, Damage, Diagnosis, PacketBatch
+from wirecase.net import Assembler
+from wirecase.net.facts import TcpConnection
+from wirecase.rules.collect import Collector
+from wirecase.rules.verdict import verdict
+from wirecase.session.call import Call
+from wirecase.session.calls import CallLog, CallTracker
+from wirecase.session.decoder import ConnectionDecoder
+from wirecase.session.run import Run
+from wirecase.session.session import Session
+from wirecase.sources import Source, open_sources
+
+_COLLECTION = (100_000, 50, 50)
+Progress = Callable[[int, int | None], None]
+"""Called with the bytes read so far, and their total where it is known."""
+
+
+@dataclass(slots=True)
+class Options:
+    """What to diagnose, and what to look at."""
+
+    sources: list[str]
+    """Paths, folders, or ``-`` for standard input."""
+    keylogs: list[str] = field(default_factory=list)
+    ports: list[int] = field(default_factory=list)
+    """TCP ports on which HTTP/2 is taken for granted."""
+    since: int | None = None
+    """Only calls that began at or after this time, ns since the epoch."""
+    until: int | None = None
+    """Only calls that began before this time."""
+    host: str | None = None
+    """Only connections with this address, or ``address:port``, at either end."""
+    path: str | None = None
+    """Only calls whose path contains this text or matches this pattern (``*``, ``?``)."""
+
+
+class Pipeline:
+    """One run over some sources; `diagnose` is the short way to use it."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self.accounting = Accounting()
+        self.log = CallLog()
+        self._assembler = Assembler(self._open_connection, self.accounting)
+        self._closed: list[Session] = []
+        self._protocols: Counter[str] = Counter()
+        self._encrypted: Counter[str] = Counter()
+        self._collector = Collector()
+
+    # ---- connections -------------------------------------------------------------------------------------------
+
+    def _open_connection(self, tcp: TcpConnection) -> ConnectionDecoder | None:
+        options = self._options
+        if options.host is not None and not any(_is_host(side.address, options.host) for side in tcp.sides):
+            return None
+        session = Session(tcp)
+        forced = bool(options.ports) and any(int(s.address.rpartition(":")[2]) in options.ports for s in tcp.sides)
+        narrowed = options.since is not None or options.until is not None or options.path is not None
+        tracker = CallTracker(session, self.log, self._wanted if narrowed else None)
+        return ConnectionDecoder(session, tracker, self.accounting, forced=forced, on_closed=self._closed.append)
+
+    def _wanted(self, call: Call) -> bool:
+        options = self._options
+        time = call.started.time
+        if (options.since is not None and time < options.since) or (
+            options.until is not None and time >= options.until
+        ):
+            return False
+        if options.path is None:
+            return True
+        path = call.path or ""
+        return options.path in path or fnmatch.fnmatchcase(path, options.path)
+
+    def _in_scope(self, session: Session) -> bool:
+        """Tell whether a connection's own findings belong into a narrowed report."""
+        options = self._options
+        if options.path is not None and not session.calls_matched:
+            return False
+        first, last = session.first_time, session.last_time
+        return not (
+            (options.since is not None and last is not None and last < options.since)
+            or (options.until is not None and first is not None and first >= options.until)
+        )
+
+    # ---- packets -----------------------------------------------------------------------------------------------
+
+    def feed(self, batch: PacketBatch) -> None:
+        """Take one batch of packets."""
+        self._assembler.feed(batch)
+        self._judge()
+
+    def _judge(self) -> None:
+        log = self.log
+        log.number()
+        suspicious, log.suspicious = log.suspicious, []
+        for call in suspicious:
+            self._collector.call(call, log.totals)
+        closed = self._closed[:]
+        self._closed.clear()  # the decoders hold on to this very list
+        for session in closed:
+            self._protocols[session.protocol] += 1
+            if session.protocol == "tls":
+                self._encrypted[session.server.address] += 1
+            if self._in_scope(session):
+                self._collector.session(session)
+
+    def finish(self, sources: list[Source], failures: list[str], *, interrupted: bool) -> Diagnosis:
+        """All packets were taken: draw the conclusions."""
+        self._assembler.finish()
+        self._judge()
+        log, collector = self.log, self._collector
+        log.totals.by_status = log.by_status()
+        infos = [source.info for source in sources]
+        damages: list[Damage] = [damage for source in sources for damage in source.damages]
+        firsts = [info.first for info in infos if info.first is not None]
+        lasts = [info.last for info in infos if info.last is not None]
+        run = Run(
+            sources=infos, damages=damages, protocols=self._protocols, calls=log.totals, findings=[],
+            first=min(firsts, default=None), last=max(lasts, default=None),
+            unsupported_links=dict(self._assembler.unsupported_links), skipped=self.accounting.skipped,
+            encrypted_peers=self._encrypted, other_calls=log.other_kinds,
+        )  # fmt: skip
+        findings = collector.finish(run)
+        return Diagnosis(
+            version=__version__, sources=infos, verdict=verdict(findings, run), findings=findings, calls=log.totals,
+            accounting=self.accounting, connections=self._assembler.connections_seen, interrupted=interrupted,
+            damaged=damages, failures=failures,
+        )  # fmt: skip
+
+
+def _is_host(address: str, wanted: str) -> bool:
+    """Tell whether ``addr:port`` is `wanted`, with or without its port."""
+    host = address.rpartition(":")[0]
+    return wanted in (address, host, host.strip("[]"))
+
+
+def diagnose(
+    options: Options, *, progress: Progress | None = None, stop: Callable[[], bool] | None = None
+) -> Diagnosis:
+    """Read the sources and return what was found.
+
+    `stop` is asked after every batch; once it says yes, what is known so far is returned. Raises
+    `wirecase.errors.InputError` if nothing at all could be read.
+    """
+    with _rare_collection():
+        return _diagnose(options, progress, stop)
+
+
+@contextlib.contextmanager
+def _rare_collection() -> Iterator[None]:
+    """Let the collector of reference cycles run rarely while packets flow.
+
+    What is decoded frees itself by reference counts; the collector would walk over all open calls again and again, which
+    costs more than the decoding.
+    """
+    before = gc.get_threshold()
+    gc.set_threshold(*_COLLECTION)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+def _diagnose(options: Options, progress: Progress | None, stop: Callable[[], bool] | None) -> Diagnosis:
+    opened = open_sources(options.sources)
+    failures = [str(failure) for failure in opened.failures]
+    pipeline = Pipeline(options)
+    total = opened.total_bytes
+    done = 0
+    interrupted = False
+    read: list[Source] = []
+    for source in opened.sources:
+        with source:
+            try:
+                for batch in source.batches():
+                    pipeline.feed(batch)
+                    if progress is not None:
+                        progress(done + source.bytes_read, total)
+                    if stop is not None and stop():
+                        interrupted = True
+                        break
+            except InputError as error:
+                if len(opened.sources) == 1 and not failures:
+                    raise
+                failures.append(str(error))
+        done += source.bytes_read
+        read.append(source)
+        if interrupted:
+            break
+    return pipeline.finish(read, failures, interrupted=interrupted)

@@ -1,0 +1,210 @@
+"""What clients log about HTTP errors, foreign content-types, and a grpc-status that is missing or malformed."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from wirecase.grpc import status as s
+from wirecase.model import ClientSees
+from wirecase.rules.clients.table import CONNECT, CORE, DOTNET, GO, GRPCLIB, JAVA, JS, OLD_TONIC, TONIC, says
+
+TONIC_MISSING = (
+    "protocol error: missing grpc-status trailer, stream was terminated without a final status "
+    "(possible truncation by a proxy or load balancer)"
+)
+GO_BODY_SHOWN = 1024
+"""Bytes of a foreign body that grpc-go quotes."""
+
+
+def reason(http_status: int) -> str:
+    """Return the reason phrase of a status (``Bad Gateway``), empty if it has none."""
+    try:
+        return HTTPStatus(http_status).phrase
+    except ValueError:
+        return ""
+
+
+def full_status(http_status: int) -> str:
+    """Return the status as tonic and connect-go print it: ``502 Bad Gateway``."""
+    return f"{http_status} {reason(http_status) or '<unknown status code>'}"
+
+
+def tonic_flag(flag: int, http_status: int) -> str:
+    """Return tonic's words about the prefix byte `flag` of a response."""
+    return (
+        f"protocol error: received message with invalid compression flag: {flag} (valid flags are 0 and 1) "
+        f"while receiving response with status: {full_status(http_status)}"
+    )
+
+
+def is_grpc(content_type: str | None) -> bool:
+    """Tell whether a client takes the content-type for gRPC (``application/grpc``, with ``+…`` or ``;…`` behind it)."""
+    value = (content_type or "").lower()
+    return value.startswith("application/grpc") and (value[16:17] in ("", "+", ";"))
+
+
+def _tonic_http(http_status: int, body: bytes, length: int) -> list[ClientSees]:
+    if http_status == 200 and not length:
+        return missing_status_tonic()
+    if not length:
+        text = f"grpc-status header missing, mapped from HTTP status code {http_status}"
+        return [says(TONIC, s.from_http(http_status), text)]
+    if length < 5:
+        return [says(TONIC, s.INTERNAL, "Unexpected EOF decoding stream.")]
+    if body and body[0] > 1:
+        return [says(TONIC, s.INTERNAL, tonic_flag(body[0], http_status))]
+    return []
+
+
+def missing_status_tonic() -> list[ClientSees]:
+    """tonic's two answers to a 200 stream that ends without a status."""
+    return [
+        says(TONIC, s.UNKNOWN, TONIC_MISSING),
+        says(OLD_TONIC, s.OK, "nothing: the stream ends as if it were complete"),
+    ]
+
+
+def _go_http(http_status: int, content_type: str | None, body: bytes, length: int) -> str:
+    kind = f'transport: received unexpected content-type "{content_type}"'
+    if content_type is None:
+        kind = "malformed header: missing HTTP content-type"
+    text = f"unexpected HTTP status code received from server: {http_status} ({reason(http_status)}); {kind}"
+    if length:
+        shown = body[:60].decode("utf-8", "replace").replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
+        text += f'\ndata: "{shown}{"…" if length > 60 else ""}"'
+    return text
+
+
+def http_error(http_status: int, content_type: str | None, body: bytes = b"", length: int = 0) -> list[ClientSees]:
+    """An HTTP status other than 200; `body` is the beginning of its `length` bytes."""
+    mapped = s.from_http(http_status)
+    rows = _tonic_http(http_status, body, length)
+    if not is_grpc(content_type):
+        rows.append(says(GO, mapped, _go_http(http_status, content_type, body, length)))
+    kind = f"\ninvalid content-type: {content_type}" if content_type else "\nmissing content-type in response headers"
+    if is_grpc(content_type):
+        kind = "\nmissing GRPC status, inferred error from HTTP status code"
+    java = s.INTERNAL if http_status == 431 else mapped
+    return [
+        *rows,
+        says(CORE, mapped, f"Received http2 header with status: {http_status}"),
+        says(JAVA, java, f"HTTP status code {http_status}{kind}"),
+        says(JS, mapped, f"Received HTTP status code {http_status}"),
+        says(DOTNET, mapped, f"Bad gRPC response. HTTP status code: {http_status}"),
+        says(CONNECT, mapped, f"HTTP status {http_status} {reason(http_status)}".rstrip()),
+        says(GRPCLIB, mapped, f"Received :status = '{http_status}'"),
+    ]
+
+
+def wrong_content_type(content_type: str | None, body: bytes = b"", length: int = 0) -> list[ClientSees]:
+    """A 200 that is not gRPC by its content-type."""
+    rows = _tonic_http(200, body, length)
+    rows.append(says(GO, s.UNKNOWN, _go_http(200, content_type, body, length)))
+    if content_type is None:
+        return [
+            *rows,
+            says(JAVA, s.UNKNOWN, "HTTP status code 200\nmissing content-type in response headers"),
+            says(DOTNET, s.CANCELLED, "Bad gRPC response. Response did not have a content-type header."),
+            says(GRPCLIB, s.UNKNOWN, "Missing content-type header"),
+        ]
+    declared = int.from_bytes(body[1:5], "big") if len(body) >= 5 else 0
+    if declared > 4 * 1024 * 1024:
+        rows.append(says(JS, s.RESOURCE_EXHAUSTED, f"Received message larger than max ({declared} vs 4194304)"))
+    return [
+        *rows,
+        says(CORE, s.UNKNOWN, "Stream removed (Data frame with END_STREAM flag received)"),
+        says(JAVA, s.UNKNOWN, f"HTTP status code 200\ninvalid content-type: {content_type}"),
+        says(DOTNET, s.CANCELLED, f"Bad gRPC response. Invalid content-type value: {content_type}"),
+        says(CONNECT, s.UNKNOWN, f'invalid content-type: "{content_type}"; expecting "application/grpc"'),
+        says(GRPCLIB, s.UNKNOWN, f"Invalid content-type: {content_type!r}"),
+    ]
+
+
+def missing_http_status() -> list[ClientSees]:
+    """Response headers without ``:status``."""
+    return [
+        says(GO, s.INTERNAL, "malformed header: missing HTTP status"),
+        says(JAVA, s.INTERNAL, "Missing HTTP status code"),
+    ]
+
+
+def missing_status(how: str, *, last_data_empty: bool = False) -> list[ClientSees]:
+    """A 200 gRPC response that ended without a grpc-status.
+
+    `how`: ``data`` (END_STREAM on DATA, whose payload was empty or not) or ``trailers`` (trailers without the field).
+    """
+    if how == "trailers":
+        return [
+            *missing_status_tonic(),
+            says(GO, s.UNKNOWN, ""),
+            says(CORE, s.UNKNOWN, "No status received"),
+            says(JAVA, s.UNKNOWN, "missing GRPC status in response"),
+            says(JS, s.UNKNOWN, "Received HTTP status code 200"),
+            says(DOTNET, s.CANCELLED, "No grpc-status found on response."),
+            says(CONNECT, s.UNKNOWN, "protocol error: no Grpc-Status trailer: unexpected EOF"),
+            says(GRPCLIB, s.UNKNOWN, "Missing grpc-status header"),
+        ]
+    java = f"Received unexpected EOS on {'' if last_data_empty else 'non-'}empty DATA frame from server"
+    return [
+        *missing_status_tonic(),
+        says(GO, s.INTERNAL, "server closed the stream without sending trailers"),
+        says(CORE, s.UNKNOWN, "Stream removed (Data frame with END_STREAM flag received)"),
+        says(JAVA, s.INTERNAL, java),
+        says(JS, s.INTERNAL, "Received RST_STREAM with code 0 (Call ended without gRPC status)"),
+        says(DOTNET, s.CANCELLED, "No grpc-status found on response."),
+        says(CONNECT, s.INTERNAL, "protocol error: no Grpc-Status trailer: unexpected EOF"),
+        says(GRPCLIB, "TimeoutError", "Deadline exceeded"),
+    ]
+
+
+def malformed_status(value: str) -> list[ClientSees]:
+    """A grpc-status that is not a known code."""
+    if value.isascii() and value.isdigit():
+        return [
+            says(TONIC, s.UNKNOWN, ""),
+            says(GO, f"Code({int(value)})", ""),
+            says(CORE, s.UNKNOWN, ""),
+            says(JS, value, ""),
+            says(GRPCLIB, s.UNKNOWN, f"Invalid grpc-status: '{value}'"),
+        ]
+    js = says(JS, s.OK, "nothing: the empty value is read as 0") if not value else says(JS, "NaN", "NaN undefined:")
+    return [
+        says(TONIC, s.UNKNOWN, ""),
+        says(GO, s.UNKNOWN, f'transport: malformed grpc-status: strconv.ParseInt: parsing "{value}": invalid syntax'),
+        says(CORE, s.INTERNAL, "Stream removed (Error parsing 'grpc-status' metadata)"),
+        js,
+        says(CONNECT, s.UNKNOWN, f'protocol error: invalid error code "{value}"')
+        if value
+        else says(CONNECT, s.UNKNOWN, "protocol error: no Grpc-Status trailer: unexpected EOF"),
+        says(GRPCLIB, s.UNKNOWN, f"Invalid grpc-status: '{value}'"),
+    ]
+
+
+def status_in_open_headers(status: int | None) -> list[ClientSees]:
+    """grpc-status in response headers that leave the stream open: tonic alone acts on it."""
+    if status:
+        return [says(TONIC, status, "the grpc-message of the headers")]
+    return [says(TONIC, s.OK, "nothing, but it stops reading: messages behind the headers are lost")]
+
+
+def malformed_bin(name: str) -> list[ClientSees]:
+    """A ``*-bin`` value that is not base64."""
+    rows = [says(GO, s.INTERNAL, f"transport: malformed {name}: illegal base64 data", checked=False)]
+    if name == "grpc-status-details-bin":
+        panic = "panic: Invalid status header, expected base64 encoded value"
+        connect = "server returned invalid grpc-status-details-bin trailer"
+        rows = [says(TONIC, "panic", panic), *rows, says(CONNECT, s.INTERNAL, connect)]
+    return rows
+
+
+def malformed_timeout(value: str) -> list[ClientSees]:
+    """What a client gets back from the servers that refuse its grpc-timeout."""
+    go = f'malformed grpc-timeout: transport: timeout unit is not recognized: "{value}"'
+    if len(value) < 2:
+        go = f'malformed grpc-timeout: transport: timeout string is too short: "{value}"'
+    elif len(value) > 9:
+        go = f'malformed grpc-timeout: transport: timeout string is too long: "{value}"'
+    return [
+        says(GO, s.INTERNAL, go, checked=value[-1:] not in "HMSmun"),
+        says(CORE, s.INTERNAL, "Error parsing 'grpc-timeout' metadata"),
+    ]

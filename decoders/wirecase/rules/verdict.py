@@ -1,0 +1,194 @@
+"""The answer on top of the report: what died, how much of it, why and through whom, and what was not looked into."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from wirecase.model import Blast, Finding, Verdict
+from wirecase.session.run import Run
+
+_SERIOUS = ("error", "warning")
+_WEIGHT = {"error": 0, "warning": 1, "info": 2}
+_SURE = {"certain": 0, "probable": 1, "possible": 2}
+_SIDES = {
+    "server": "the server's side", "proxy": "a proxy", "client": "the client", "network": "the network", "capture": "the capture",
+    "unknown": "unknown",
+}  # fmt: skip
+
+
+_COUNT_CALLS = ("h2-rapid-reset",)
+"""Rules on connections whose count is one of calls."""
+
+
+def is_limit(finding: Finding) -> bool:
+    """Tell whether a finding is about the capture and not about a peer."""
+    return finding.rule.startswith("obs-")
+
+
+def _descendants(findings: list[Finding]) -> dict[str, set[str]]:
+    """Return, for each finding's id, the ids that it explains, itself included."""
+    parents = {finding.id: finding.caused_by for finding in findings}
+    below: dict[str, set[str]] = {finding.id: {finding.id} for finding in findings}
+    for finding in findings:
+        step, seen = finding.caused_by, {finding.id}
+        while step is not None and step not in seen and step in below:
+            below[step].add(finding.id)
+            seen.add(step)
+            step = parents.get(step)
+    return below
+
+
+def _calls(findings: list[Finding]) -> int:
+    """Return how many calls findings name: the streams of their places, and at least their count (places stop at 100)."""
+    named: set[tuple[int, int]] = set()
+    most = 0
+    for finding in findings:
+        here = {
+            (place.connection, place.stream)
+            for place in finding.occurrences
+            if place.connection is not None and place.stream is not None
+        }
+        named |= here
+        if (finding.call is not None or finding.rule in _COUNT_CALLS) and finding.count > len(finding.occurrences):
+            most = max(most, finding.count)
+    return max(most, len(named))
+
+
+def roots(findings: list[Finding]) -> list[Finding]:
+    """Return the errors and warnings that nothing else explains, the weightiest first."""
+    by_id = {finding.id: finding for finding in findings}
+    below = _descendants(findings)
+
+    def heaviest(root: Finding) -> int:
+        """The worst severity that hangs on a root: a warning that explains an error weighs like one."""
+        return min(_WEIGHT[by_id[number].severity] for number in below[root.id])
+
+    found = [f for f in findings if f.caused_by is None and (f.severity in _SERIOUS or heaviest(f) < _WEIGHT["info"])]
+    explained = {finding.id: _calls([by_id[number] for number in below[finding.id]]) for finding in found}
+    found.sort(
+        key=lambda f: (is_limit(f), heaviest(f), -explained[f.id], -len(below[f.id]), _WEIGHT[f.severity], _SURE[f.certainty],
+                       f.time if f.time is not None else 1 << 63, f.id)
+    )  # fmt: skip
+    return found
+
+
+def blast(findings: list[Finding], run: Run) -> Blast:
+    """Return how many calls the errors and warnings hit, on which paths, and when."""
+    serious = [f for f in findings if f.severity in _SERIOUS and not is_limit(f)]
+    count = _calls(serious)
+    total = run.calls.total
+    count = min(count, total)
+    paths: Counter[str] = Counter()
+    times: list[int] = []
+    for finding in serious:
+        for place in finding.occurrences:
+            if place.path is not None:
+                paths[place.path] += 1
+            if place.time is not None:
+                times.append(place.time)
+        if finding.time is not None:
+            times.append(finding.time)
+    return Blast(
+        calls=count, of=total, share=round(count / total, 4) if total else 0.0, paths=[path for path, _ in paths.most_common(10)],
+        first=min(times, default=None), last=max(times, default=None),
+    )  # fmt: skip
+
+
+def _counted(count: int, noun: str, plural: str | None = None) -> str:
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+def not_inspected(findings: list[Finding], run: Run) -> list[str]:
+    """Return what the inputs hold and was not looked into, one phrase each."""
+    phrases: list[str] = []
+    encrypted = sum(run.encrypted_peers.values())
+    if encrypted:
+        phrases.append(f"{_counted(encrypted, 'TLS connection')} without keys")
+    for protocol, words in (("http1", "HTTP/1 connection"), ("other", "connection")):
+        count = run.protocols.get(protocol, 0)
+        if count:
+            phrases.append(_counted(count, words) + (" of another protocol" if protocol == "other" and count == 1 else
+                           " of other protocols" if protocol == "other" else ""))  # fmt: skip
+    for kind, count in sorted(run.other_calls.items()):
+        name = {"grpc-web": "gRPC-Web", "connect": "Connect"}.get(kind, kind)
+        phrases.append(f"the messages of {_counted(count, name + ' call')}")
+    for rule, words in (
+        ("obs-gap", "bytes missing from the capture"), ("obs-snaplen", "packets cut by the snaplen"),
+        ("obs-one-direction", "one direction of some connections"),
+        ("obs-midconnection", "what came before the capture began"),
+        ("obs-capture-ends", "how the calls ended that were open at the end of the capture"),
+    ):  # fmt: skip
+        hit = {place.connection for f in findings if f.rule == rule for place in f.occurrences}
+        if hit:
+            phrases.append(f"{words} ({_counted(len(hit), 'connection')})")
+    for link, count in sorted(run.unsupported_links.items()):
+        phrases.append(f"{_counted(count, 'packet')} of link type {link}")
+    if run.damages:
+        phrases.append(f"{_counted(len(run.damages), 'damaged stretch', 'damaged stretches')} of the input")
+    return phrases
+
+
+def _who(finding: Finding) -> str:
+    who = finding.who[0] if finding.who else "unknown"
+    return _SIDES[who]
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return text if text.endswith((".", "!", "?", "…")) else text + "."
+
+
+def _headline(findings: list[Finding], causes: list[Finding], spread: Blast, unseen: list[str], run: Run) -> str:
+    calls = run.calls
+    tail = f" Not inspected: {'; '.join(unseen)}." if unseen else ""
+    faults = [finding for finding in causes if not is_limit(finding)]
+    if not faults:
+        return _clean(run, unseen) + tail
+    first = faults[0]
+    if spread.calls:
+        share = f" ({spread.share:.0%})" if spread.of >= 10 and spread.share < 0.995 else ""
+        if spread.of == spread.calls:
+            hit = "The only gRPC call is hit" if spread.of == 1 else f"All {spread.of:,} gRPC calls are hit"
+        else:
+            hit = f"{spread.calls:,} of {spread.of:,} gRPC calls {'is' if spread.calls == 1 else 'are'} hit{share}"
+    else:
+        hit = f"No single call is named, of {calls.total:,} seen" if calls.total else "No gRPC call came about"
+    alike = {place.connection for f in faults if f.rule == first.rule for place in f.occurrences}
+    alike.discard(None)
+    hosts = f" It happened on {len(alike):,} connections." if len(alike) > 1 else ""
+    more = len({finding.rule for finding in faults} - {first.rule})
+    others = f" {_counted(more, 'further root cause')} below." if more else ""
+    sure = "" if first.certainty == "certain" else f" ({first.certainty})"
+    where = f" Most likely at fault{sure}: {_who(first)}."
+    return f"{hit}: {_sentence(first.title)}{where}{hosts}{others}{tail}"
+
+
+def _clean(run: Run, unseen: list[str]) -> str:
+    calls = run.calls
+    plain = run.protocols.get("h2", 0)
+    seen = "in what could be read" if unseen else "found"
+    if calls.total:
+        parts = [f"{calls.ok:,} ok"]
+        if calls.failed:
+            parts.append(f"{calls.failed:,} ended with an error status or a cancel of the application")
+        if calls.unfinished:
+            parts.append(f"{calls.unfinished:,} unfinished")
+        return f"No wire fault {seen}: {_counted(calls.total, 'gRPC call')} on {_counted(plain, 'HTTP/2 connection')}, {', '.join(parts)}."
+    if plain:
+        return f"No wire fault {seen}: {_counted(plain, 'HTTP/2 connection')}, no gRPC call."
+    total = sum(run.protocols.values())
+    if total:
+        return f"No HTTP/2 could be read on {_counted(total, 'TCP connection')}: nothing can be said about gRPC."
+    return "No TCP connection is in the input: nothing can be said."
+
+
+def verdict(findings: list[Finding], run: Run) -> Verdict:
+    """Return the verdict over linked and numbered findings."""
+    causes = roots(findings)
+    spread = blast(findings, run)
+    unseen = not_inspected(findings, run)
+    return Verdict(
+        headline=_headline(findings, causes, spread, unseen, run),
+        root_causes=[finding.id for finding in causes if finding.severity in _SERIOUS or not is_limit(finding)],
+        not_inspected=unseen, blast=spread,
+    )  # fmt: skip

@@ -1,0 +1,361 @@
+"""From streams to calls: what is gRPC, how each call ended, and which calls a rule need not look at.
+
+A healthy call costs one pass through `CallTracker.closed` and is forgotten. To make that cheap, what a header block
+says about gRPC is worked out once per distinct block (`RequestView`, `ResponseView`) and kept with it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from wirecase.grpc.compression import Budget
+from wirecase.grpc.messages import MessageReader, are_plain_messages
+from wirecase.grpc.status import decode_bin, is_status, parse_timeout, status_name
+from wirecase.http2.facts import HEADERS, HeaderBlock, HeadersFrame, Stream, is_informational
+from wirecase.http2.ordinary import ODD, REQUEST, RESPONSE, TRAILERS, Exchange
+from wirecase.model import CLIENT, SERVER, CallTotals, Marks
+from wirecase.session.call import Call, CallKind, Ending
+from wirecase.session.session import Session
+
+_PLAIN = (None, b"identity")
+_BENIGN_AFTER_END = (0, 8)
+"""NO_ERROR and CANCEL behind a complete response: how peers say that they are done (RFC 9113 §8.1)."""
+
+
+def _kind_of(content_type: bytes | None) -> CallKind:
+    if content_type is None:
+        return "http"
+    text = content_type.lower()
+    if text.startswith(b"application/grpc"):
+        rest = text[16:17]
+        if rest in (b"", b"+", b";", b" "):
+            return "grpc"
+        return "grpc-web" if text.startswith(b"application/grpc-web") else "http"
+    return "connect" if text.startswith(b"application/connect+") else "http"
+
+
+def _is_sound_metadata(block: HeaderBlock) -> bool:
+    """Tell whether all ``*-bin`` values are base64 (PH2, Binary-Header)."""
+    for name, value in block.names.items():
+        if name.endswith(b"-bin") and value is not None and decode_bin(value) is None:
+            return False
+    return True
+
+
+class RequestView:
+    """What a request's header block says about gRPC."""
+
+    __slots__ = ("accept", "authority", "clean", "encoding", "kind", "path")
+
+    def __init__(self, block: HeaderBlock) -> None:
+        content_type = block.get(b"content-type")
+        self.kind: CallKind = _kind_of(content_type)
+        if content_type is None and block.unknown:
+            self.kind = "unknown"
+        elif self.kind == "http" and block.get(b"connect-protocol-version"):
+            self.kind = "connect"
+        self.path = block.text(b":path")
+        self.authority = block.text(b":authority")
+        self.encoding = block.get(b"grpc-encoding")
+        accept = block.get(b"grpc-accept-encoding")
+        self.accept = frozenset(part.strip() for part in accept.split(b",")) if accept is not None else None
+        timeout = block.get(b"grpc-timeout")
+        self.clean = (
+            not block.problems
+            and block.get(b"te") == b"trailers"
+            and (timeout is None or parse_timeout(timeout) is not None)
+            and block.method == b"POST"
+            and _is_sound_metadata(block)
+        )
+
+
+class ResponseView:
+    """What a server's header block says about gRPC: response headers, trailers or both."""
+
+    __slots__ = ("clean", "encoding", "informational", "kind", "ok", "status")
+
+    def __init__(self, block: HeaderBlock) -> None:
+        self.kind = _kind_of(block.get(b"content-type"))
+        self.status = block.get(b"grpc-status")
+        self.encoding = block.get(b"grpc-encoding")
+        self.informational = is_informational(block)
+        self.ok = self.status == b"0"
+        """The block says success."""
+        self.clean = (
+            not block.problems
+            and (block.status is None or (block.status == b"200" and self.kind == "grpc"))
+            and _is_sound_metadata(block)
+        )
+
+
+@dataclass(slots=True)
+class CallLog:
+    """What the calls of the whole run share."""
+
+    budget: Budget = field(default_factory=Budget)
+    totals: CallTotals = field(default_factory=CallTotals)
+    statuses: Counter[bytes | str | None] = field(default_factory=Counter)
+    """Raw grpc-status -> calls that ended with it."""
+    other_kinds: Counter[str] = field(default_factory=Counter)
+    """Calls of gRPC-Web and Connect, which are named and not judged."""
+    trackers: list[CallTracker] = field(default_factory=list)
+    """Those that hold calls without a number."""
+    suspicious: list[Call] = field(default_factory=list)
+    """Closed calls that the rules must see."""
+    numbered: int = 0
+
+    def number(self) -> None:
+        """Give the calls opened since the last time their index, in the order of their request headers."""
+        trackers, self.trackers = self.trackers, []
+        opened = [entry for tracker in trackers for entry in tracker.take_opened()]
+        if len(trackers) > 1:
+            opened.sort(key=_place)
+        for index, (_, _, call) in enumerate(opened, self.numbered):
+            call.index = index
+            if isinstance(call, Exchange) and call.call is not None:
+                call.call.index = index
+        self.numbered += len(opened)
+
+    def by_status(self) -> dict[str, int]:
+        """Return the calls by the name of their grpc-status."""
+        named: Counter[str] = Counter()
+        for raw, count in self.statuses.items():
+            if raw is None:
+                name = "none"
+            elif isinstance(raw, str):
+                name = raw
+            else:
+                name = status_name(int(raw)) if is_status(raw) else "malformed"
+            named[name] += count
+        return dict(sorted(named.items()))
+
+
+Opened = tuple[Marks, int, "Call | Exchange"]
+"""(marks, stream offset of the request's HEADERS, the call)."""
+
+
+def _place(opened: Opened) -> tuple[int, int, int]:
+    mark = opened[0].at(opened[1])
+    return (mark.source, mark.packet, mark.offset)
+
+
+class CallTracker:
+    """The calls of one connection; told of streams by the HTTP/2 walk (`wirecase.http2.streams.StreamEvents`)."""
+
+    def __init__(self, session: Session, log: CallLog, wanted: Callable[[Call], bool] | None = None) -> None:
+        self._session = session
+        self._log = log
+        self._wanted = wanted
+        """Says which calls are to be judged; None for all."""
+        self._opened: list[Opened] = []
+
+    def take_opened(self) -> list[Opened]:
+        """Hand over the calls opened since the last time."""
+        opened, self._opened = self._opened, []
+        return opened
+
+    def _note_opened(self, marks: Marks, offset: int, call: Call | Exchange) -> None:
+        if not self._opened:
+            self._log.trackers.append(self)
+        self._opened.append((marks, offset, call))
+        self._session.calls_seen += 1
+
+    # ---- ordinary exchanges ------------------------------------------------------------------------------------
+
+    is_ordinary_body = staticmethod(are_plain_messages)
+
+    def grade(self, block: HeaderBlock, side: int) -> int:
+        """Say which part of an ordinary call a block can be."""
+        if self._wanted is not None:
+            return ODD
+        if side == CLIENT:
+            asked = block.view = RequestView(block)
+            return REQUEST if asked.clean and asked.kind == "grpc" and asked.encoding in _PLAIN else ODD
+        told = block.view = ResponseView(block)
+        if not told.clean or told.informational:
+            return ODD
+        if block.status is None:
+            return TRAILERS if told.ok else ODD
+        return RESPONSE if told.status is None and told.encoding in _PLAIN else ODD
+
+    def begun(self, exchange: Exchange, marks: Marks, offset: int) -> None:
+        """Count an ordinary call."""
+        self._note_opened(marks, offset, exchange)
+
+    def completed(self, exchange: Exchange) -> None:
+        """A call was ordinary to its end."""
+        log, session = self._log, self._session
+        log.totals.total += 1
+        log.totals.ok += 1
+        log.statuses[b"0"] += 1
+        session.calls_matched += 1
+        session.calls_ok += 1
+
+    # ---- streams -----------------------------------------------------------------------------------------------
+
+    def headers(self, stream: Stream, frame: HeadersFrame) -> None:
+        """Take a header block of `stream`."""
+        block = frame.block
+        if frame.side == CLIENT:
+            if frame is stream.headers[0]:
+                view = block.view
+                if view is None:
+                    view = block.view = RequestView(block)
+                if stream.call is not None:  # the response was captured before its request
+                    self._set_request(stream.call, view)
+                elif view.kind != "http":
+                    self._open(stream, view)
+            return
+        view = block.view
+        if view is None:
+            view = block.view = ResponseView(block)
+        if view.informational:
+            return
+        call = stream.call
+        if call is None:
+            if view.kind != "grpc" and not (stream.seen_start is False and block.unknown):
+                return
+            call = self._open(stream, None)
+            call.kind = "grpc" if view.kind == "grpc" else "unknown"
+        if call.response_body is None:
+            body = call.response_body = MessageReader(SERVER, self._log.budget)
+            body.encoding = view.encoding
+            body.web = view.kind == "grpc-web"
+            if call.kind == "unknown" and view.kind == "grpc":
+                call.kind = "grpc"
+            stream.bodies[SERVER] = body
+
+    def _open(self, stream: Stream, view: RequestView | None) -> Call:
+        call = Call(self._session, stream, -1, view.kind if view else "unknown")
+        stream.call = call
+        if view is not None:
+            self._set_request(call, view)
+        else:  # its request headers, and so the beginning of its body, are not in the capture
+            body = call.request_body = stream.bodies[CLIENT] = MessageReader(CLIENT, self._log.budget)
+            body.lost = True
+        exchange = stream.exchange
+        if exchange is None:
+            first = stream.headers[0].frame
+            self._note_opened(first.marks, first.offset, call)
+        else:
+            call.index = exchange.index
+            exchange.call = call
+        return call
+
+    def _set_request(self, call: Call, view: RequestView) -> None:
+        """Take what a request's headers say."""
+        if view.kind not in ("http", "unknown"):
+            call.kind = view.kind
+        call.path = view.path
+        call.authority = view.authority
+        body = call.request_body = call.stream.bodies[CLIENT] = MessageReader(CLIENT, self._log.budget)
+        body.encoding = view.encoding
+        body.web = view.kind == "grpc-web"
+
+    def ended(self, stream: Stream, side: int) -> None:
+        """Nothing to do: a call is judged when it is closed."""
+
+    def closed(self, stream: Stream) -> None:
+        """Judge the call of a stream of which nothing more will be known."""
+        call = stream.call
+        if call is None:
+            return
+        stream.call = None  # a call and its stream must not keep each other alive
+        log = self._log
+        kind = call.kind
+        if self._wanted is not None and not self._wanted(call):
+            return
+        if kind != "grpc" and kind != "unknown":
+            log.other_kinds[kind] += 1
+            return
+        totals = log.totals
+        totals.total += 1
+        self._session.calls_matched += 1
+        if self._healthy(call):
+            totals.ok += 1
+            log.statuses[b"0"] += 1
+            self._session.calls_ok += 1
+            return
+        self._conclude(call)
+        log.suspicious.append(call)
+
+    def _healthy(self, call: Call) -> bool:
+        """Tell whether no rule can have anything to say about a call."""
+        stream = call.stream
+        blocks = stream.headers
+        count = len(blocks)
+        if stream.resets and any(reset.code not in _BENIGN_AFTER_END for reset in stream.resets):
+            return False
+        if not (count == 3 or count == 2) or stream.ended_by[SERVER] != HEADERS or not stream.seen_start:
+            return False
+        request, last = blocks[0], blocks[-1]
+        if request.side != CLIENT or last.side != SERVER or call.kind != "grpc":
+            return False
+        asked: RequestView = request.block.view
+        told: ResponseView = last.block.view
+        if not (asked.clean and told.clean and told.ok) or stream.padded[0] or stream.padded[1]:
+            return False
+        sent, got = call.request_body, call.response_body
+        if sent is None or got is None:
+            return False
+        if got.largest is not None and any(reset.side == CLIENT for reset in stream.resets):
+            return False  # a complete answer, thrown away: perhaps for its size
+        if count == 2:
+            if last.block.status is None:  # trailers without response headers, or the request's own trailers
+                return False
+        else:
+            opened = blocks[1]
+            view: ResponseView = opened.block.view
+            if opened.side != SERVER or opened.end_stream or opened.block.status != b"200" or last.block.status:
+                return False
+            if not view.clean or view.status is not None:
+                return False
+            encoding = view.encoding
+            if (
+                encoding is not None
+                and encoding != b"identity"
+                and (asked.accept is None or encoding not in asked.accept)
+            ):
+                return False
+        return _sound(sent) and _sound(got) and (stream.ended[CLIENT] or bool(stream.resets))
+
+    def _conclude(self, call: Call) -> None:
+        """Settle how a call ended."""
+        for body in (call.request_body, call.response_body):
+            if body is not None:
+                body.finish()
+        call.ending = self._ending(call)
+        self._log.statuses["unknown" if call.status_hidden else call.status_text] += 1
+
+    def _ending(self, call: Call) -> Ending:
+        stream, session = call.stream, self._session
+        reset = stream.resets[0] if stream.resets else None
+        answered = call.response is not None
+        if stream.ended[SERVER]:
+            closing = stream.ending[SERVER]
+            mark = closing.mark if closing else stream.last_mark(SERVER)
+            if stream.ended_by[SERVER] != HEADERS:
+                return Ending("data", SERVER, mark, reset)
+            return Ending("trailers-only" if call.response is call.trailers else "trailers", SERVER, mark, reset)
+        for goaway in session.h2.goaways:
+            if goaway.side != SERVER or stream.id <= goaway.last_stream or answered:
+                continue
+            if reset is None or goaway.excerpt.mark.packet <= reset.excerpt.mark.packet:
+                return Ending("goaway", SERVER, goaway.excerpt.mark, reset)
+        end = session.first_end()
+        if reset is not None and (end is None or end[0] == reset.side or end[2][:3] > reset.excerpt.mark[:3]):
+            return Ending("rst", reset.side, reset.excerpt.mark, reset)
+        # A reset behind the other side's FIN or RST of TCP is only the answer to it.
+        if end is not None and not session.h2.halves[SERVER].gaps:
+            side, how, mark = end
+            return Ending("fin" if how == "fin" else "tcp-rst", side, mark, reset)
+        return Ending("open", None, None)
+
+
+def _sound(body: MessageReader) -> bool:
+    """Nothing odd in a body, and it ends where a message does."""
+    if body.compressed and (body.encoding is None or body.encoding == b"identity"):
+        return False
+    return body.bad is None and not body.lost and not body.inflations and body.pending() is None

@@ -1,0 +1,189 @@
+"""What a connection speaks, told from its first bytes, and who is the client.
+
+Ports say nothing: proxies, sidecars and tests put HTTP/2 anywhere. The client is the side that sent the connection
+preface or the SYN; where a capture shows neither, the side that sent requests.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, NamedTuple
+
+from wirecase.http2.sync import FRAME_HEADER, PREFACE, find_frames, plausible_header, sender_of_frames
+from wirecase.model import CLIENT
+
+Answer = Literal["h2", "tls", "http1", "other"]
+
+_HTTP1_REQUEST = re.compile(
+    rb"(?:GET|POST|PUT|HEAD|OPTIONS|DELETE|PATCH|CONNECT|TRACE) [^\r\n ]+ HTTP/1\.[01]\r?\n", re.I
+)
+_HTTP1_REQUEST_START = re.compile(rb"(?:GET|POST|PUT|HEAD|OPTIONS|DELETE|PATCH|CONNECT|TRACE) ")
+_HTTP1_RESPONSE = b"HTTP/1."
+_ENOUGH = 64 * 1024
+"""Bytes of a side after which no more is waited for."""
+_UPGRADE = re.compile(rb"\r\nupgrade:[^\r\n]*\bh2c\b", re.I)
+
+
+class Decision(NamedTuple):
+    """What the first bytes say."""
+
+    protocol: Answer
+    client: int | None
+    """Which side (0 or 1, as TCP numbers them) is the client; None if the bytes do not tell."""
+    how: Literal["preface", "content"] | None
+    skip: tuple[int, int] = (0, 0)
+    """Bytes of each side before its HTTP/2 begins (an HTTP/1.1 upgrade)."""
+    late: tuple[bool, bool] = (False, False)
+    """Sides whose first HTTP/2 bytes are not in the capture."""
+    foreign: tuple[bool, bool] = (False, False)
+    """Sides that speak something else than the other one's HTTP/2."""
+    upgraded: bool = False
+
+
+def is_tls(data: bytes) -> bool:
+    """Tell whether bytes begin with a TLS record (RFC 8446 §5.1)."""
+    return (
+        len(data) >= 5 and 0x14 <= data[0] <= 0x17 and data[1] == 3 and data[2] <= 4
+        and int.from_bytes(data[3:5], "big") <= 0x4800
+    )  # fmt: skip
+
+
+def is_http1(data: bytes) -> bool:
+    """Tell whether bytes begin with an HTTP/1 request or response."""
+    return data.startswith(_HTTP1_RESPONSE) or _HTTP1_REQUEST.match(data) is not None
+
+
+def begins_with_frame(data: bytes) -> bool:
+    """Tell whether bytes begin with a plausible frame header."""
+    if len(data) < 9:
+        return False
+    high, low, kind, flags, stream = FRAME_HEADER.unpack_from(data)
+    return plausible_header(high << 8 | low, kind, flags, stream)
+
+
+def _is_preface(data: bytes) -> bool:
+    return data.startswith(PREFACE)
+
+
+def _may_be_preface(data: bytes) -> bool:
+    return len(data) < len(PREFACE) and PREFACE.startswith(data)
+
+
+def _upgrade(first: list[bytes]) -> Decision | None:
+    """Recognise h2c by HTTP/1.1 Upgrade (RFC 7540 §3.2): 101, then frames; the client goes on with the preface."""
+    for side in (0, 1):
+        request, response = first[side], first[1 - side]
+        if not _HTTP1_REQUEST.match(request) or not response.startswith(b"HTTP/1.1 101"):
+            continue
+        end = response.find(b"\r\n\r\n")
+        begin = request.find(PREFACE)
+        if end < 0 or begin < 0 or not _UPGRADE.search(request[:begin]):
+            continue
+        skip = [0, 0]
+        skip[side], skip[1 - side] = begin, end + 4
+        return Decision("h2", side, "preface", skip=(skip[0], skip[1]), upgraded=True)
+    return None
+
+
+def decide(
+    first: list[bytes], *, from_start: bool, initiator: int | None, final: bool, forced: bool
+) -> Decision | None:
+    """Return what a connection speaks, or None if more bytes are needed.
+
+    `first` are the bytes of each side so far; `from_start` says that they begin where the connection did, `initiator`
+    which side sent the SYN if that is known, `final` that no more will come, `forced` that it is HTTP/2 by decree.
+    """
+    final = final or max(len(first[0]), len(first[1])) > _ENOUGH
+    for side in (0, 1):
+        if _is_preface(first[side]):
+            return _with_preface(first, side, from_start=from_start, final=final)
+    if not final and (_may_be_preface(first[0]) and first[0] or _may_be_preface(first[1]) and first[1]):
+        return None
+    if any(_HTTP1_REQUEST.match(data) and _UPGRADE.search(data) for data in first):
+        upgraded = _upgrade(first)
+        if upgraded or not final and not all(first):
+            return upgraded
+        if not final and b" 101 " in (first[0][:16] + first[1][:16]):
+            return None
+    frames = [begins_with_frame(data) for data in first]
+    if from_start and initiator is not None and not forced:
+        return _from_start(first, initiator, frames, final=final)
+    return _from_middle(first, initiator, from_start=from_start, final=final, forced=forced)
+
+
+def _with_preface(first: list[bytes], client: int, *, from_start: bool, final: bool) -> Decision | None:
+    server = 1 - client
+    answer = first[server]
+    if len(answer) < 9:
+        if not answer or final or not _odd_start(answer):
+            foreign = bool(answer) and final and not _could_be_frames(answer)
+            return Decision("h2", client, "preface", foreign=_pair(server, foreign))
+        return None
+    if begins_with_frame(answer):
+        return Decision("h2", client, "preface")
+    if is_tls(answer) or is_http1(answer) or from_start:
+        return Decision("h2", client, "preface", foreign=_pair(server, True))
+    return Decision("h2", client, "preface", late=_pair(server, True))
+
+
+def _odd_start(answer: bytes) -> bool:
+    """Tell whether a few first bytes need the rest of a frame header to be judged."""
+    return True if answer else False
+
+
+def _could_be_frames(answer: bytes) -> bool:
+    """Tell whether fewer than nine bytes can be the beginning of a first SETTINGS frame."""
+    return answer[:1] == b"\x00" and (len(answer) < 4 or answer[3] == 4)
+
+
+def _pair(side: int, value: bool) -> tuple[bool, bool]:
+    return (value, False) if side == 0 else (False, value)
+
+
+def _from_start(first: list[bytes], client: int, frames: list[bool], *, final: bool) -> Decision | None:
+    server = 1 - client
+    asked, answered = first[client], first[server]
+    if is_tls(asked):
+        if not final and len(answered) < 9 and not is_tls(answered):
+            return None
+        return Decision("tls", client, None)
+    if frames[server] and (asked or final):
+        if asked and not final and len(asked) < len(PREFACE):
+            return None
+        # The server speaks HTTP/2 and the client's first bytes are no preface.
+        return Decision("h2", client, "content", foreign=_pair(client, bool(asked)))
+    if _HTTP1_REQUEST_START.match(asked) and (len(answered) >= 9 or final):
+        return Decision("http1", client, None)
+    if is_tls(answered) and (asked or final):
+        return Decision("tls", client, None)
+    if final or (len(asked) >= len(PREFACE) and len(answered) >= 9):
+        return Decision("http1" if is_http1(asked) or is_http1(answered) else "other", client, None)
+    return None
+
+
+def _from_middle(
+    first: list[bytes], initiator: int | None, *, from_start: bool, final: bool, forced: bool
+) -> Decision | None:
+    found = [find_frames(data, frozenset((len(data),))) if len(data) >= 9 else None for data in first]
+    if found[0] is None and found[1] is None:
+        if forced and final:
+            return Decision("h2", initiator, None, late=(True, True))
+        if any(is_tls(data) for data in first):
+            return Decision("tls", initiator, None)
+        if any(is_http1(data) for data in first):
+            return Decision("http1", initiator, None)
+        return Decision("other", initiator, None) if final else None
+    client = initiator
+    if client is None:
+        for side in (0, 1):
+            at = found[side]
+            sender = sender_of_frames(first[side], at) if at is not None else None
+            if sender is not None:
+                client = side if sender == CLIENT else 1 - side
+                break
+    if client is None and not final:
+        return None
+    late = [True, True]
+    if from_start and client is not None and begins_with_frame(first[1 - client]):
+        late[1 - client] = False
+    return Decision("h2", client, "content" if initiator is None else None, late=(late[0], late[1]))

@@ -1,0 +1,10 @@
+"""Where packets come from: captures on disk and on standard input.
+
+`open_sources` turns a command's arguments into `Source` objects; each yields `wirecase.model.PacketBatch` windows.
+"""
+
+from wirecase.sources.opening import OpenedSources, open_sources
+from wirecase.sources.raw import NotACaptureError
+from wirecase.sources.source import Source
+
+__all__ = ["NotACaptureError", "OpenedSources", "Source", "open_sources"]

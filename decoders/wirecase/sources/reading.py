@@ -1,0 +1,82 @@
+"""What one reading of a source gathers beside the packets: counts, times, damage, secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from wirecase.model import Damage, PacketBatch
+
+MAX_PACKET = 16 << 20
+"""No packet is longer, in bytes: a record that claims more is damaged."""
+USUAL_PACKET = 1 << 18
+"""What every capture tool may write whatever snapshot length it announced, in bytes."""
+SEARCH = 1 << 20
+"""How far behind a damaged place the next packet is looked for, in bytes."""
+MAX_DAMAGES = 64
+"""Damaged places after which reading a source is given up, so that time stays linear on any bytes."""
+MAX_TIME = (1 << 63) - 1
+"""Latest time, ns since the epoch: what a signed 64-bit integer holds (the year 2262)."""
+
+
+@dataclass(slots=True)
+class Reading:
+    """The running account of one pass over a source."""
+
+    source: int
+    packets: int = 0
+    other_frames: int = 0
+    """What Wireshark gives a ``frame.number`` although it is no packet."""
+    first: int | None = None
+    last: int | None = None
+    newest: int | None = None
+    """Time of the packet read last, ns since the epoch."""
+    damages: list[Damage] = field(default_factory=list)
+    secrets: list[tuple[int, bytes]] = field(default_factory=list)
+    skipped_blocks: dict[int, int] = field(default_factory=dict)
+    """pcapng blocks that carry no packets and were passed over: how many, by block type."""
+
+    def damage(self, offset: int, reason: str, count: int = 0) -> Damage:
+        """Note that `count` bytes from `offset` on could not be read, and return the note."""
+        note = Damage(self.source, offset, reason, self.packets, count)
+        self.damages.append(note)
+        return note
+
+    @property
+    def worn_out(self) -> bool:
+        """True once so much was damaged that looking further is no use."""
+        return len(self.damages) >= MAX_DAMAGES
+
+
+@dataclass(slots=True)
+class Columns:
+    """The packets of one link type walked so far in a window."""
+
+    link: int
+    starts: list[int] = field(default_factory=list)
+    caplens: list[int] = field(default_factory=list)
+    lengths: list[int] = field(default_factory=list)
+    times: list[int] = field(default_factory=list)
+
+    def batch(self, reading: Reading, data: memoryview) -> PacketBatch:
+        """Return the packets, numbered and entered in `reading`; there must be one at least."""
+        low, high = min(self.times), max(self.times)
+        if low < 0 or high > MAX_TIME:
+            self.times = [min(max(time, 0), MAX_TIME) for time in self.times]
+            low, high = min(self.times), max(self.times)
+        if reading.first is None or low < reading.first:
+            reading.first = low
+        if reading.last is None or high > reading.last:
+            reading.last = high
+        reading.newest = self.times[-1]
+        number = reading.packets + reading.other_frames + 1
+        reading.packets += len(self.starts)
+        return PacketBatch(reading.source, self.link, data, self.starts, self.caplens, self.lengths, self.times, number)
+
+
+class PacketReader(Protocol):
+    """A format's walk over a window."""
+
+    def batches(self) -> Iterator[PacketBatch]:
+        """Yield the packets in file order; raise `InputError` where the file's own header cannot be read."""

@@ -1,0 +1,149 @@
+"""One input of a run: a file or standard input that yields its packets."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from types import TracebackType
+
+from wirecase.errors import InputError
+from wirecase.model import Damage, PacketBatch, SourceInfo
+from wirecase.sources.compressed import GzipInput, ZstdInput
+from wirecase.sources.formats import HEAD, capture_format, compression, foreign
+from wirecase.sources.pcap import PcapReader
+from wirecase.sources.pcapng import PcapngReader
+from wirecase.sources.raw import ByteStream, NotACaptureError, RawInput, shown
+from wirecase.sources.reading import PacketReader, Reading
+from wirecase.sources.window import FIRST_WINDOW, WINDOW, Window
+
+
+class Source:
+    """Packets of one file, FIFO or standard input (path ``-``).
+
+    `info`, `damages`, `secrets` and `skipped_blocks` describe the pass under way, or the last one; they are final when
+    `batches` is exhausted or closed.
+    """
+
+    def __init__(self, path: str, index: int = 0) -> None:
+        self.path = path
+        self.index = index
+        """Place among the sources of the run; stands in every batch and every damage."""
+        self.info = SourceInfo(path)
+        self._reading = Reading(index)
+        self.size: int | None = None
+        """Bytes of a file on disk as they lie there; None for a stream, and before it was opened."""
+        self._raw: RawInput | None = None
+        self._passes = 0
+
+    @property
+    def damages(self) -> list[Damage]:
+        """What could not be read, in file order."""
+        return self._reading.damages
+
+    @property
+    def secrets(self) -> list[tuple[int, bytes]]:
+        """Type and data of each decryption secrets block met so far (0x544c534b is a TLS key log)."""
+        return self._reading.secrets
+
+    @property
+    def skipped_blocks(self) -> dict[int, int]:
+        """How many pcapng blocks without packets were passed over, by block type."""
+        return self._reading.skipped_blocks
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes of the input read so far in this pass, as they lie in the file: for showing progress."""
+        return self._raw.digest.size if self._raw and self._raw.digest else self.info.bytes
+
+    def batches(self) -> Iterator[PacketBatch]:
+        """Yield all packets in file order. A file can be read again by a second call, a pipe cannot.
+
+        Raise `InputError` if the input cannot be opened, is not a capture, or is so damaged that not one packet came
+        of it. A batch is valid only until the next one is asked for.
+        """
+        yield from self._read(digest=True)
+
+    def peek(self) -> int | None:
+        """Return the time of the first packet of a file on disk, None if it holds no packet.
+
+        Leaves `info.format` behind, nothing else. Raises what `batches` would raise before the first packet.
+        """
+        with closing(self._read(digest=False)) as batches:
+            batch = next(batches, None)
+            first = batch.times[0] if batch else None
+        self._reading = Reading(self.index)
+        self.info = SourceInfo(self.path, format=self.info.format)
+        return first
+
+    def close(self) -> None:
+        """Stop reading; harmless when nothing is open."""
+        if self._raw:
+            self._raw.close()
+            self._raw = None
+
+    def __enter__(self) -> Source:
+        """Return the source itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def _read(self, *, digest: bool) -> Generator[PacketBatch, None, None]:
+        raw = RawInput(self.path, digest=digest)
+        if self._passes and (self.path == "-" or not raw.regular):
+            raise InputError(f"{shown(self.path)}: can be read only once")
+        self._passes += digest
+        self.close()
+        self._raw, self.size = raw, raw.size
+        self._reading = reading = Reading(self.index)
+        self.info = SourceInfo(self.path, format=self.info.format)
+        try:
+            stream, reader = self._recognise(raw, reading, WINDOW if digest else FIRST_WINDOW)
+            try:
+                yield from reader.batches()
+            except InputError as error:
+                raise InputError(f"{shown(self.path)}: {error}") from error
+            raw.drain()
+            if stream.problem:
+                reading.damage(self._offset, stream.problem)
+            if reading.damages and not reading.packets:
+                raise InputError(f"{shown(self.path)}: no packet could be read: {reading.damages[0].reason}")
+        finally:
+            self._conclude(raw, reading)
+            if self._raw is raw:
+                self.close()
+
+    def _recognise(self, raw: RawInput, reading: Reading, most: int) -> tuple[ByteStream, PacketReader]:
+        """Find out by content how to read `raw`."""
+        packed = compression(raw.peek(4))
+        stream: ByteStream = raw
+        size = FIRST_WINDOW if raw.size is None else min(raw.size + 1, most)
+        if packed:
+            stream, size = (GzipInput if packed == "gzip" else ZstdInput)(raw), FIRST_WINDOW
+        self._window = window = Window(stream, size)
+        window.ensure(4)
+        head = bytes(window.view[: min(window.end, HEAD)])
+        kind = capture_format(head)
+        if not kind:
+            if stream.problem and not head:
+                raise InputError(f"{shown(self.path)}: {stream.problem}")
+            unpacked = f"{packed} data, unpacked: " if packed else ""
+            raise NotACaptureError(f"{shown(self.path)}: {unpacked}{foreign(head)}")
+        self.info.format = f"{kind}+{packed}" if packed else kind
+        return stream, (PcapReader if kind == "pcap" else PcapngReader)(window, reading)
+
+    @property
+    def _offset(self) -> int:
+        """Offset in the decompressed input behind all that was read."""
+        return self._window.base + self._window.end
+
+    def _conclude(self, raw: RawInput, reading: Reading) -> None:
+        """Make `info` final."""
+        info = self.info
+        info.packets, info.first, info.last = reading.packets, reading.first, reading.last
+        if raw.digest:
+            info.sha256 = raw.digest.hexdigest()
+            info.bytes = raw.digest.size

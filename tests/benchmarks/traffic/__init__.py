@@ -1,0 +1,1 @@
+"""The traffic of the benchmark: how it is recorded, written and repeated."""

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import base64
+
+import pytest
+from grpc_exchange import Exchange, message, serious
+
+from wirecase.model import CLIENT, SERVER
+
+
+def test_end_stream_on_data() -> None:
+    found = Exchange().ask().answer(message(b"x"), end=True).matches()
+    assert serious(found) == {"grpc-status-missing"}
+    match = found["grpc-status-missing"][0]
+    assert match.details["why"] == "data"
+    codes = {(row.client, row.version): row.code for row in match.client_sees}
+    assert codes[("tonic", "0.14.6")] == "UNKNOWN"
+    assert codes[("tonic", "before 0.14.6")] == "OK"
+
+
+def test_trailers_without_the_field() -> None:
+    found = Exchange().ask().answer(message(b"x")).trailers(None).matches()
+    assert found["grpc-status-missing"][0].details["why"] == "trailers"
+    assert found["grpc-status-missing"][0].details["trailers"] == ["x-trace"]
+
+
+def test_trailers_only_without_the_field() -> None:
+    found = Exchange().ask().answer(end=True).matches()
+    assert found["grpc-status-missing"][0].details["why"] == "trailers-only"
+
+
+@pytest.mark.parametrize(("code", "fires"), [(0, True), (8, True), (2, False)])
+def test_resets_that_a_client_takes_for_an_end(code: int, fires: bool) -> None:
+    found = Exchange().ask().answer(message(b"x")).reset(SERVER, code).matches()
+    assert ("grpc-status-missing" in found) == fires
+
+
+def test_no_claim_behind_a_hole_nor_while_open() -> None:
+    exchange = Exchange().ask().answer(message(b"x")).lose(SERVER, 40)
+    assert "grpc-status-missing" not in exchange.data(SERVER, b"", end=True).matches()
+    assert "grpc-status-missing" not in Exchange().ask().answer(message(b"x")).matches()
+
+
+@pytest.mark.parametrize(("value", "severity"), [("OK", "error"), ("", "error"), ("99", "warning"), ("-1", "error")])
+def test_malformed_status(value: str, severity: str) -> None:
+    found = Exchange().ask().answer(message(b"x")).trailers(value).matches()
+    assert serious(found) == {"grpc-status-malformed"}
+    match = found["grpc-status-malformed"][0]
+    assert match.severity == severity
+    assert match.details["value"] == value
+
+
+def test_a_leading_zero_is_legal() -> None:
+    assert serious(Exchange().ask().answer(message(b"x")).trailers("00").matches()) == set()
+
+
+def test_status_in_open_headers() -> None:
+    found = Exchange().ask().answer(message(b"x"), grpc_status="0").trailers().matches()
+    assert serious(found) == {"grpc-status-in-open-headers"}
+    assert found["grpc-status-in-open-headers"][0].details["grpc_status"] == 0
+
+
+def test_trailers_that_leave_the_stream_open() -> None:
+    exchange = Exchange().ask().answer(message(b"x")).trailers("0", end=False)
+    found = exchange.data(SERVER, b"", end=True).matches()
+    assert "grpc-trailers-not-final" in serious(found)
+
+
+def test_an_interim_response_is_no_second_headers() -> None:
+    exchange = Exchange().ask().headers(SERVER, {":status": "103", "link": "</x>"})
+    assert serious(exchange.answer(message(b"x")).trailers().matches()) == set()
+
+
+@pytest.mark.parametrize(
+    ("value", "bad"), [("aGVsbG8", False), ("aGVsbG8=", False), ("not base64!", True), ("\0raw", False)]
+)
+def test_binary_metadata(value: str, bad: bool) -> None:
+    found = Exchange().ask().answer(message(b"x")).trailers("5", x_thing_bin=value).matches()
+    assert ("grpc-metadata-bad-bin" in found) == bad
+
+
+def test_local_reply_of_a_proxy() -> None:
+    words = "upstream connect error or disconnect/reset before headers. reset reason: connection failure"
+    found = Exchange().ask().answer(end=True, grpc_status="14", grpc_message=words).matches()
+    assert serious(found) == {"grpc-local-reply"}
+    match = found["grpc-local-reply"][0]
+    assert match.details["proxy"] == "Envoy"
+    assert match.retry_safe == "yes"
+    assert "grpc-app-status" not in found
+
+
+def test_an_application_status_is_a_note_with_its_details() -> None:
+    kind = b"type.googleapis.com/google.rpc.ErrorInfo"
+    inner = b"\x0a" + bytes((len(kind),)) + kind
+    details = b"\x08\x05\x12\x04gone\x1a" + bytes((len(inner),)) + inner
+    exchange = Exchange().ask().answer(message(b"x"))
+    encoded = base64.b64encode(details).rstrip(b"=").decode()
+    found = exchange.trailers("5", grpc_message="no%20such%20row %zz", grpc_status_details_bin=encoded).matches()
+    assert set(found) == {"grpc-app-status"}
+    match = found["grpc-app-status"][0]
+    assert match.severity == "info"
+    assert match.details["grpc_message"] == "no such row %zz"
+    assert match.details["details_message"] == "gone"
+    assert match.details["details_types"] == [kind.decode()]
+
+
+def test_malformed_timeout_and_missing_te() -> None:
+    found = Exchange().ask(grpc_timeout="soon").answer(message(b"x")).trailers().matches()
+    assert serious(found) == {"grpc-timeout-malformed"}
+    assert found["grpc-timeout-malformed"][0].details["value"] == "soon"
+    found = Exchange().ask(te="").answer(message(b"x")).trailers().matches()
+    assert found["grpc-missing-te"][0].severity == "info"
+
+
+def test_deadline_by_reset_by_close_and_by_status() -> None:
+    by_reset = Exchange().ask(grpc_timeout="500m").wait(500).reset(CLIENT, 8).matches()
+    assert by_reset["grpc-deadline"][0].details["by"] == "client"
+    by_close = Exchange().ask(grpc_timeout="500m").answer().wait(500).fin(CLIENT).matches()
+    assert by_close["grpc-deadline"][0].details["how"] == "fin"
+    by_server = Exchange().ask(grpc_timeout="500m").wait(500).answer(end=True, grpc_status="4").matches()
+    assert by_server["grpc-deadline"][0].certainty == "certain"
+    passed_on = Exchange().ask(grpc_timeout="9S").answer(end=True, grpc_status="4").matches()
+    assert passed_on["grpc-deadline"][0].certainty == "probable"
+
+
+def test_an_early_cancel_is_no_deadline() -> None:
+    assert "grpc-deadline" not in Exchange().ask(grpc_timeout="5S").wait(500).reset(CLIENT, 8).matches()
+    assert "grpc-deadline" not in Exchange().ask().wait(500).reset(CLIENT, 8).matches()
+
+
+def test_a_deadline_that_passes_unseen_is_a_note() -> None:
+    found = Exchange().ask(grpc_timeout="500m").wait(3000).matches()
+    assert "grpc-deadline" not in serious(found)
