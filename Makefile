@@ -14,14 +14,20 @@ help: ## list the targets
 
 setup: $(VENV)/ready ## make the virtual environment
 
-# The newest Python at hand that is new enough and can make virtual environments.
+# The newest Python at hand that is new enough and can make virtual environments. An environment that is not ours is left
+# alone: installing into it would change the versions that others rely on.
 $(VENV)/ready: pyproject.toml
 	@set -e; \
+	if [ -e $(VENV)/pyvenv.cfg ] && [ ! -e $(VENV)/made-by-make ]; then \
+		echo "$(VENV) was not made by this Makefile and is left alone: choose another VENV" >&2; \
+		exit 1; \
+	fi; \
 	for python in $(PYTHON) python3.14 python3.13 python3.12 python3.11 python3; do \
 		command -v "$$python" >/dev/null || continue; \
 		"$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
 		echo "using $$("$$python" --version) ($$python)"; \
 		"$$python" -m venv $(VENV); \
+		touch $(VENV)/made-by-make; \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'; \
 		touch $@; \
 		exit 0; \
@@ -68,5 +74,6 @@ full: lint types imports test ## everything, with long fuzzing
 	@WIRECASE_FUZZ_SECONDS=600 $(BIN)/python -m pytest -q tests/fuzz
 
 clean: ## remove what was made
-	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@if [ -e $(VENV)/made-by-make ]; then rm -rf $(VENV); fi
+	@rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	@find $(CHECKED) -name __pycache__ -type d -prune -exec rm -rf {} +

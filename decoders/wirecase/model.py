@@ -8,9 +8,15 @@ the side that *sent* the bytes: `CLIENT` and `SERVER`.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    IntArray: TypeAlias = NDArray[np.int64]
 
 CLIENT = 0
 """Index of the side that opened the connection."""
@@ -102,6 +108,53 @@ class PacketBatch:
     """``frame.number`` of the first packet; the others follow by one."""
 
 
+class Stretch:
+    """In-order segments of both sides of one connection, as columns: what a `StreamListener` may take at once.
+
+    Segments that stand next to each other in `raw` and come from the same side are contiguous in that side's stream.
+    """
+
+    __slots__ = ("bounds", "offsets", "packets", "raw", "sides", "source", "times")
+
+    def __init__(
+        self, source: int, raw: bytes, bounds: IntArray, sides: IntArray, offsets: IntArray, packets: IntArray,
+        times: IntArray,
+    ) -> None:  # fmt: skip
+        self.source = source
+        self.raw = raw
+        """The payload of all segments, one after the other."""
+        self.bounds = bounds
+        """Where each segment begins in `raw`, and the end of the last: one more than there are segments."""
+        self.sides = sides
+        """0 or 1, as `StreamListener` numbers them."""
+        self.offsets = offsets
+        """Stream offset of each segment's first byte."""
+        self.packets = packets
+        self.times = times
+
+    def __len__(self) -> int:
+        """Return the number of segments."""
+        return len(self.sides)
+
+    def runs(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, bytes, Marks]]:
+        """Yield the segments from `start` to `stop` as runs: side, bytes, marks."""
+        stop = len(self.sides) if stop is None else stop
+        sides = self.sides[start:stop].tolist()
+        bounds = self.bounds[start : stop + 1].tolist()
+        offsets, packets = self.offsets[start:stop].tolist(), self.packets[start:stop].tolist()
+        times = self.times[start:stop].tolist()
+        count = stop - start
+        i = 0
+        while i < count:
+            side = sides[i]
+            j = i + 1
+            while j < count and sides[j] == side:
+                j += 1
+            marks = Marks(self.source, offsets[i:j], packets[i:j], times[i:j])
+            yield side, self.raw[bounds[i] : bounds[j]], marks
+            i = j
+
+
 class StreamListener(Protocol):
     """What the TCP layer tells about one connection, in capture order per connection.
 
@@ -111,6 +164,9 @@ class StreamListener(Protocol):
 
     def run(self, side: int, data: bytes, marks: Marks) -> None:
         """Bytes of one side in stream order; the first byte's offset is ``marks.offsets[0]``."""
+
+    def stretch(self, stretch: Stretch) -> None:
+        """Many segments at once; the same as ``for run in stretch.runs(): self.run(*run)``."""
 
     def gap(self, side: int, length: int, reason: str, mark: Mark) -> None:
         """`length` bytes of one side are not in the capture; `mark` is the place where the stream goes on."""

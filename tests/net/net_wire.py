@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from wirecase.model import Accounting, Mark, Marks, PacketBatch
+from wirecase.model import Accounting, Mark, Marks, PacketBatch, Stretch
 from wirecase.net import Assembler, TcpConnection
 
 CLIENT = ("10.0.0.1", 40000)
@@ -196,6 +196,15 @@ class Recorder:
             self.calls[-1] = ("run", side, bytes(self.calls[-1][2]) + data)  # type: ignore[arg-type]
         else:
             self.calls.append(("run", side, data))
+
+    def stretch(self, stretch: Stretch) -> None:
+        """Record a stretch as the runs that it stands for, and check its columns."""
+        sizes = stretch.bounds[1:] - stretch.bounds[:-1]
+        assert len(stretch) == len(stretch.offsets) == len(stretch.packets) == len(stretch.times) == len(sizes)
+        assert stretch.bounds[0] == 0 and stretch.bounds[-1] == len(stretch.raw)
+        assert (sizes > 0).all()
+        for side, data, marks in stretch.runs():
+            self.run(side, data, marks)
 
     def gap(self, side: int, length: int, reason: str, mark: Mark) -> None:
         """Record a gap."""

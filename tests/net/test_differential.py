@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from net_wire import ACK, FIN, PSH, RST, SYN, T0, Frame, Result, Talk, assemble, read_pcap
+from net_wire import ACK, FIN, PSH, RST, SYN, T0, Frame, Result, Talk, assemble, ethernet, ip4, ip6, read_pcap
 
 DATA = Path(__file__).parent / "data"
 
@@ -92,6 +92,20 @@ def _conversation(rng: random.Random, number: int) -> Talk:
     return talk
 
 
+def _reshaped(data: bytes, shape: str, rng: random.Random) -> bytes:
+    """The same packet with another link or network header; the conversation stays the same where `shape` is "mixed"."""
+    packet = data[14:]
+    if shape == "ipv6":
+        one, two = bytes(12) + packet[12:16], bytes(12) + packet[16:20]
+        return ethernet(ip6(packet[20:], source=one, target=two), 0x86DD, *rng.choice(((), (0x8100,))))
+    if shape == "vlan":
+        return ethernet(packet, 0x0800, 0x8100)
+    if shape == "mixed" and rng.random() < 0.1:
+        outer = ip4(b"\0\0\x08\0" + packet, protocol=47)
+        return rng.choice((ethernet(packet, 0x0800, 0x88A8, 0x8100), ethernet(outer)))
+    return data
+
+
 def _traffic(seed: int) -> list[Frame]:
     """Some conversations in one capture that loses, doubles, reorders, cuts and damages packets."""
     rng = random.Random(seed)
@@ -99,6 +113,8 @@ def _traffic(seed: int) -> list[Frame]:
     for number in range(rng.choice((1, 1, 2, 4))):
         frames += _conversation(rng, number).frames
     frames.sort(key=lambda frame: frame[0])
+    shape = rng.choice(("plain", "plain", "vlan", "ipv6", "mixed"))
+    frames = [(time, _reshaped(data, shape, rng), length + 40) for time, data, length in frames]
     damage = rng.choice((0.0, 0.0, 0.01, 0.1))
     out: list[Frame] = []
     for time, data, length in frames:

@@ -33,6 +33,9 @@ class Quiet:
     def run(self, side: int, data: bytes, marks: Any) -> None:
         self.bytes += len(data)
 
+    def stretch(self, stretch: Any) -> None:
+        self.bytes += len(stretch.raw)
+
     def gap(self, side: int, length: int, reason: str, mark: Any) -> None:
         self.gaps += 1
 
@@ -143,6 +146,16 @@ def test_silent_connections_are_let_go_when_there_are_very_many(monkeypatch: pyt
     assert [one.reason for one in result.connections] == ["idle"] * 2 + ["capture-end"] * 3
 
 
+def test_unanswered_syns_are_let_go_sooner(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table, "CROWDED", 2)
+    frames: list[Frame] = []
+    for i in range(4):
+        talk = Talk(client=("10.0.0.1", i + 1), time=T0 + i * 100 * SECOND)
+        frames += talk.packet(0, flags=SYN, seq=1000).frames
+    result = assemble(frames, size=1)
+    assert [one.reason for one in result.connections] == ["idle"] * 2 + ["capture-end"] * 2
+
+
 def test_kept_bytes_shrink_while_many_connections_are_open(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table, "MANY_FLOWS", 1)
     first = Talk().handshake().packet(0, payload=b"a" * 40_000)
@@ -219,7 +232,7 @@ def test_a_small_capture_needs_no_numpy() -> None:
         "import sys, wirecase.model as m, wirecase.net as n\n"
         "class L:\n"
         "    def run(self, *a): pass\n"
-        "    gap = ended = closed = run\n"
+        "    gap = ended = closed = stretch = run\n"
         "a = n.Assembler(lambda c: L(), m.Accounting())\n"
         f"d = {bytes(Talk().handshake().frames[0][1])!r}\n"
         "a.feed(m.PacketBatch(0, 1, memoryview(d), [0], [len(d)], [len(d)], [0], 1))\n"

@@ -8,9 +8,16 @@ from h2_bytes import END_STREAM, PING, REQUEST, data, frame, goaway, message, se
 
 ANY = 2**31 - 1
 GOAWAYS = (
-    "goaway-race", "goaway-max-requests", "goaway-max-age", "goaway-max-idle", "goaway-graceful-stop", "goaway-single-shot",
-    "goaway-too-many-pings", "goaway-too-many-resets", "goaway-error",
-)  # fmt: skip
+    "goaway-race",
+    "goaway-max-requests",
+    "goaway-max-age",
+    "goaway-max-idle",
+    "goaway-graceful-stop",
+    "goaway-single-shot",
+    "goaway-too-many-pings",
+    "goaway-too-many-resets",
+    "goaway-error",
+)
 
 
 def after(calls: int) -> Connection:
@@ -54,9 +61,14 @@ def test_a_round_number_of_requests(calls: int, requests: int) -> None:
 
 @pytest.mark.parametrize(
     ("debug", "rule"),
-    [(b"max_age", "goaway-max-age"), (b"max_idle", "goaway-max-idle"), (b"graceful_stop", "goaway-graceful-stop"),
-     (b"app_requested", "goaway-graceful-stop"), (b"session_timed_out", "goaway-graceful-stop")],
-)  # fmt: skip
+    [
+        (b"max_age", "goaway-max-age"),
+        (b"max_idle", "goaway-max-idle"),
+        (b"graceful_stop", "goaway-graceful-stop"),
+        (b"app_requested", "goaway-graceful-stop"),
+        (b"session_timed_out", "goaway-graceful-stop"),
+    ],
+)
 def test_debug_data_names_the_reason(debug: bytes, rule: str) -> None:
     connection = after(3).server(goaway(5, 0, debug)).close()
     assert fired(connection) == {rule: "info"}
@@ -74,7 +86,9 @@ def test_an_age_near_a_round_period_is_probable() -> None:
 def test_too_many_pings_gives_the_intervals() -> None:
     connection = after(1)
     for number in range(4):
-        connection.wait(10).client(frame(PING, 0, 0, bytes((number,)) * 8)).server(frame(PING, 1, 0, bytes((number,)) * 8))
+        connection.wait(10).client(frame(PING, 0, 0, bytes((number,)) * 8)).server(
+            frame(PING, 1, 0, bytes((number,)) * 8)
+        )
     connection.server(goaway(1, 11, b"too_many_pings")).close()
     (found,) = findings(connection, "goaway-too-many-pings")
     assert found.severity == "error"
@@ -84,7 +98,9 @@ def test_too_many_pings_gives_the_intervals() -> None:
 
 
 def test_too_many_resets() -> None:
-    assert fired(after(2).server(goaway(3, 11, b"too_many_internal_resets")).close()) == {"goaway-too-many-resets": "error"}
+    assert fired(after(2).server(goaway(3, 11, b"too_many_internal_resets")).close()) == {
+        "goaway-too-many-resets": "error"
+    }
 
 
 @pytest.mark.parametrize("side", [0, 1])
@@ -113,7 +129,9 @@ def test_too_many_concurrent_streams() -> None:
 
 
 def test_a_limit_of_zero_blocks_every_call() -> None:
-    connection = Capture().connect().hello().request().server(settings((3, 0))).client(settings_ack()).answer().wait(3).close()
+    connection = (
+        Capture().connect().hello().request().server(settings((3, 0))).client(settings_ack()).answer().wait(3).close()
+    )
     (found,) = findings(connection, "max-concurrent-streams-wait")
     assert found.severity == "warning"
     assert found.details["limit"] == 0

@@ -5,9 +5,24 @@ from __future__ import annotations
 import pytest
 from captured import PREFACE, Capture, Connection, findings, rules
 from h2_bytes import (
-    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PING, PRIORITY, REQUEST, SETTINGS, data, frame, message, rst,
-    settings, settings_ack, window_update,
-)  # fmt: skip
+    ACK,
+    CONTINUATION,
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    HEADERS,
+    PING,
+    PRIORITY,
+    REQUEST,
+    SETTINGS,
+    data,
+    frame,
+    message,
+    rst,
+    settings,
+    settings_ack,
+    window_update,
+)
 
 PING_FRAME = frame(PING, 0, 0, bytes(8))
 
@@ -18,9 +33,15 @@ def begun() -> Connection:
 
 @pytest.mark.parametrize(
     ("name", "flood"),
-    [("PING", PING_FRAME), ("SETTINGS", frame(SETTINGS)), ("PING ACK", frame(PING, ACK, 0, bytes(8))),
-     ("SETTINGS ACK", frame(SETTINGS, ACK)), ("PRIORITY", frame(PRIORITY, 0, 1, bytes(5))), ("unknown", frame(0xFA, 0, 0, b"x"))],
-)  # fmt: skip
+    [
+        ("PING", PING_FRAME),
+        ("SETTINGS", frame(SETTINGS)),
+        ("PING ACK", frame(PING, ACK, 0, bytes(8))),
+        ("SETTINGS ACK", frame(SETTINGS, ACK)),
+        ("PRIORITY", frame(PRIORITY, 0, 1, bytes(5))),
+        ("unknown", frame(0xFA, 0, 0, b"x")),
+    ],
+)
 def test_frames_in_masses(name: str, flood: bytes) -> None:
     connection = begun().client(flood * 1200).answer().close()
     (found,) = findings(connection, "h2-flood")
@@ -46,7 +67,9 @@ def test_bandwidth_probing_is_no_flood() -> None:
 def test_keep_alive_over_hours_is_no_flood() -> None:
     connection = begun()
     for number in range(700):
-        connection.wait(10).client(frame(PING, 0, 0, number.to_bytes(8, "big"))).server(frame(PING, ACK, 0, number.to_bytes(8, "big")))
+        connection.wait(10).client(frame(PING, 0, 0, number.to_bytes(8, "big"))).server(
+            frame(PING, ACK, 0, number.to_bytes(8, "big"))
+        )
     assert not findings(connection.answer().close(), "h2-flood")
 
 

@@ -69,14 +69,21 @@ def test_more_data_than_the_window() -> None:
     connection = Capture().connect().hello(client=[(4, 100)]).request().headers()
     connection.server(data(1, message(bytes(200)))).trailers().close()
     (found,) = findings(connection, "fc-violation")
-    assert (found.severity, found.details["overrun"], found.details["scope"], found.stream) == ("error", 105, "stream", 1)
+    assert (found.severity, found.details["overrun"], found.details["scope"], found.stream) == (
+        "error",
+        105,
+        "stream",
+        1,
+    )
     assert found.who == ["server"]
 
 
 def test_peers_that_never_agreed_on_settings_are_only_remarked() -> None:
     connection = Capture().connect()
     connection.client(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + settings()).server(settings())
-    connection.request().headers().server(*(data(1, BIG[at : at + 16000]) for at in range(0, len(BIG), 16000))).trailers().close()
+    connection.request().headers().server(
+        *(data(1, BIG[at : at + 16000]) for at in range(0, len(BIG), 16000))
+    ).trailers().close()
     assert findings(connection, "fc-violation")[0].severity == "info"
 
 

@@ -5,9 +5,27 @@ from __future__ import annotations
 import pytest
 from captured import PREFACE, Capture, Connection, findings, rules
 from h2_bytes import (
-    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PADDED, PING, PUSH_PROMISE, RESPONSE,
-    SETTINGS, data, frame, goaway, message, padded, rst, settings, settings_ack,
-)  # fmt: skip
+    ACK,
+    CONTINUATION,
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    GOAWAY,
+    HEADERS,
+    PADDED,
+    PING,
+    PUSH_PROMISE,
+    RESPONSE,
+    SETTINGS,
+    data,
+    frame,
+    goaway,
+    message,
+    padded,
+    rst,
+    settings,
+    settings_ack,
+)
 
 
 def begun() -> Connection:
@@ -28,9 +46,15 @@ def test_a_frame_within_a_raised_limit() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [frame(PING, 0, 0, bytes(7)), frame(GOAWAY, 0, 0, bytes(7)), frame(SETTINGS, 0, 0, bytes(5)), frame(SETTINGS, ACK, 0, bytes(6)),
-     frame(DATA, PADDED, 1, bytes((200,)) + bytes(20)), settings((5, 100))],
-)  # fmt: skip
+    [
+        frame(PING, 0, 0, bytes(7)),
+        frame(GOAWAY, 0, 0, bytes(7)),
+        frame(SETTINGS, 0, 0, bytes(5)),
+        frame(SETTINGS, ACK, 0, bytes(6)),
+        frame(DATA, PADDED, 1, bytes((200,)) + bytes(20)),
+        settings((5, 100)),
+    ],
+)
 def test_illegal_sizes(wrong: bytes) -> None:
     (found, *_) = findings(begun().headers().server(wrong).close(), "h2-frame-size")
     assert found.who == ["server"]
@@ -55,20 +79,28 @@ def test_an_orphan_continuation() -> None:
 def test_a_frame_inside_a_header_block() -> None:
     connection = begun()
     block = connection.peers[1].block(RESPONSE)
-    connection.server(frame(HEADERS, 0, 1, block[:1]), frame(PING, 0, 0, bytes(8)), frame(CONTINUATION, END_HEADERS, 1, block[1:]))
+    connection.server(
+        frame(HEADERS, 0, 1, block[:1]), frame(PING, 0, 0, bytes(8)), frame(CONTINUATION, END_HEADERS, 1, block[1:])
+    )
     found = findings(connection.close(), "h2-continuation-violation")
     assert any(f.details.get("expected_stream") == 1 for f in found)
 
 
 def test_a_block_in_three_frames_is_fine() -> None:
     connection = begun()
-    connection.server(*connection.peers[1].continued(1, RESPONSE, [1, 3])).server(data(1, message(b"x"))).trailers().close()
+    connection.server(*connection.peers[1].continued(1, RESPONSE, [1, 3])).server(
+        data(1, message(b"x"))
+    ).trailers().close()
     assert not rules(connection)
 
 
 @pytest.mark.parametrize(
     ("side", "wrong", "stream"),
-    [(1, data(101, b"x"), 101), (1, rst(101, 0), 101), (0, frame(PUSH_PROMISE, END_HEADERS, 1, bytes((0, 0, 0, 2, 0x88))), 1)],
+    [
+        (1, data(101, b"x"), 101),
+        (1, rst(101, 0), 101),
+        (0, frame(PUSH_PROMISE, END_HEADERS, 1, bytes((0, 0, 0, 2, 0x88))), 1),
+    ],
 )
 def test_frames_where_none_may_be(side: int, wrong: bytes, stream: int) -> None:
     connection = begun().send(side, wrong).answer().close()
@@ -79,7 +111,10 @@ def test_frames_where_none_may_be(side: int, wrong: bytes, stream: int) -> None:
 
 def test_even_and_regressing_ids() -> None:
     assert findings(Capture().connect().hello().call(2).close(), "h2-stream-state-violation")[0].stream == 2
-    assert findings(Capture().connect().hello().call(5).call(3).close(), "h2-stream-state-violation")[0].details["highest"] == 5
+    assert (
+        findings(Capture().connect().hello().call(5).call(3).close(), "h2-stream-state-violation")[0].details["highest"]
+        == 5
+    )
 
 
 def test_frames_in_flight_behind_a_reset_are_fine() -> None:
@@ -93,7 +128,9 @@ def test_nothing_is_said_of_a_connection_joined_in_the_middle() -> None:
 
 
 def test_a_first_frame_that_is_not_settings() -> None:
-    connection = Capture().connect().client(PREFACE, settings()).server(frame(PING, 0, 0, bytes(8)), settings()).call().close()
+    connection = (
+        Capture().connect().client(PREFACE, settings()).server(frame(PING, 0, 0, bytes(8)), settings()).call().close()
+    )
     (found,) = findings(connection, "h2-first-frame-not-settings")
     assert found.details["frame"] == "PING"
     assert found.who == ["server"]
@@ -108,7 +145,9 @@ def test_settings_that_are_never_acknowledged() -> None:
 
 
 def test_settings_whose_ack_is_only_late_are_silent() -> None:
-    connection = Capture().connect().client(PREFACE, settings()).server(settings()).client(settings_ack()).call().close()
+    connection = (
+        Capture().connect().client(PREFACE, settings()).server(settings()).client(settings_ack()).call().close()
+    )
     assert not findings(connection, "h2-settings-not-acked")
 
 
@@ -121,9 +160,12 @@ def asked(*extra: tuple[str, str]) -> Connection:
 
 @pytest.mark.parametrize(
     ("field", "problem", "severity"),
-    [(("X-Upper", "1"), "uppercase", "error"), (("connection", "close"), "connection-specific", "error"),
-     (("x-note", "a\nb"), "control-characters", "warning")],
-)  # fmt: skip
+    [
+        (("X-Upper", "1"), "uppercase", "error"),
+        (("connection", "close"), "connection-specific", "error"),
+        (("x-note", "a\nb"), "control-characters", "warning"),
+    ],
+)
 def test_fields_that_http2_forbids(field: tuple[str, str], problem: str, severity: str) -> None:
     (found,) = findings(asked(field), "h2-malformed-headers")
     assert (found.details["problem"], found.details["name"], found.severity) == (problem, field[0], severity)
@@ -171,4 +213,3 @@ def test_a_body_that_is_not_content_length() -> None:
     assert (found.details["declared"], found.details["got"]) == (100, 6)
     right = begun().headers(1, (*RESPONSE, ("content-length", "6"))).server(data(1, message(b"x"))).trailers().close()
     assert not rules(right)
-

@@ -10,9 +10,16 @@ from wirecase.rules.observer import check_encrypted, check_file_damaged
 from wirecase.session.run import Run
 
 LIMITS = (
-    "obs-encrypted", "obs-midconnection", "obs-gap", "obs-snaplen", "obs-one-direction", "obs-capture-ends",
-    "obs-conflicting-data", "obs-bad-reset", "obs-file-damaged",
-)  # fmt: skip
+    "obs-encrypted",
+    "obs-midconnection",
+    "obs-gap",
+    "obs-snaplen",
+    "obs-one-direction",
+    "obs-capture-ends",
+    "obs-conflicting-data",
+    "obs-bad-reset",
+    "obs-file-damaged",
+)
 
 
 def seen(capture: Capture) -> set[str]:

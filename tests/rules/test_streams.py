@@ -7,9 +7,15 @@ from captured import Capture, findings, rules
 from h2_bytes import END_STREAM, data, message, rst
 
 RESETS = (
-    "rst-midbody", "rst-before-headers", "rst-refused-stream", "rst-enhance-your-calm", "rst-flow-control",
-    "rst-http11-required", "rst-protocol-error", "rst-cancel-by-client",
-)  # fmt: skip
+    "rst-midbody",
+    "rst-before-headers",
+    "rst-refused-stream",
+    "rst-enhance-your-calm",
+    "rst-flow-control",
+    "rst-http11-required",
+    "rst-protocol-error",
+    "rst-cancel-by-client",
+)
 
 
 def begun() -> tuple:
@@ -42,7 +48,13 @@ def test_a_reset_before_headers_is_another_rule() -> None:
 
 @pytest.mark.parametrize(
     ("code", "rule"),
-    [(7, "rst-refused-stream"), (11, "rst-enhance-your-calm"), (3, "rst-flow-control"), (13, "rst-http11-required"), (1, "rst-protocol-error")],
+    [
+        (7, "rst-refused-stream"),
+        (11, "rst-enhance-your-calm"),
+        (3, "rst-flow-control"),
+        (13, "rst-http11-required"),
+        (1, "rst-protocol-error"),
+    ],
 )
 def test_codes_with_a_meaning_of_their_own(code: int, rule: str) -> None:
     _, connection = begun()

@@ -29,6 +29,10 @@ class Capture:
         self.now += MS
         self.packets.append((self.now, packet))
 
+    def ident(self) -> int:
+        """The next IP identification: two packets are never copies of each other by accident."""
+        return len(self.packets) & 0xFFFF
+
     def wait(self, seconds: float) -> Capture:
         self.now += int(seconds * 1e9)
         return self
@@ -54,7 +58,14 @@ class Connection:
     """One TCP connection. `syn` False begins in the middle; `server_seen` False leaves the server's packets out."""
 
     def __init__(
-        self, capture: Capture, client: str, server: str, *, syn: bool = True, established: bool = True, seen: Sequence[int] = (0, 1)
+        self,
+        capture: Capture,
+        client: str,
+        server: str,
+        *,
+        syn: bool = True,
+        established: bool = True,
+        seen: Sequence[int] = (0, 1),
     ) -> None:
         self.capture = capture
         self.ends = [self._end(client), self._end(server)]
@@ -71,12 +82,14 @@ class Connection:
         host, _, port = text.rpartition(":")
         return bytes(int(part) for part in host.split(".")), int(port)
 
-    def packet(self, side: int, flags: int, payload: bytes = b"", *, seq: int | None = None, window: int = 65535) -> None:
+    def packet(
+        self, side: int, flags: int, payload: bytes = b"", *, seq: int | None = None, window: int = 65535
+    ) -> None:
         """One packet; SYN and FIN take a sequence number as they should."""
         (source, sport), (target, dport) = self.ends[side], self.ends[1 - side]
         at = self.seq[side] if seq is None else seq
         tcp = struct.pack(">HHIIBBHHH", sport, dport, at, self.seq[1 - side], 5 << 4, flags, window, 0, 0) + payload
-        ip = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(tcp), 0, 0, 64, 6, 0) + source + target
+        ip = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(tcp), self.capture.ident(), 0, 64, 6, 0) + source + target
         if seq is None:
             self.seq[side] += len(payload) + bool(flags & SYN) + bool(flags & FIN)
         if side in self.seen:
@@ -121,7 +134,9 @@ class Connection:
         self.server(settings(*server), settings_ack())
         return self.client(settings_ack())
 
-    def request(self, stream: int = 1, *, extra: Fields = (), end: bool = True, body: bytes | None = None) -> Connection:
+    def request(
+        self, stream: int = 1, *, extra: Fields = (), end: bool = True, body: bytes | None = None
+    ) -> Connection:
         payload = message(b"ask") if body is None else body
         head = self.peers[CLIENT].headers(stream, (*REQUEST, *extra))
         return self.client(head, data(stream, payload, END_STREAM if end else 0))

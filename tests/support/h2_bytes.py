@@ -359,6 +359,8 @@ class GapWalk:
     def send(self, side: int, *pieces: bytes | int) -> GapWalk:
         """Feed pieces of one side, each bytes piece a packet and a run of its own."""
         for piece in pieces:
+            if not piece:
+                continue
             self._packet += 1
             at = self._offsets[side]
             if isinstance(piece, int):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -178,6 +177,8 @@ def _find(name: str) -> str | None:
 
 def _ask(command: list[str]) -> str:
     """Run a program and return what it prints; empty if it does not answer."""
+    import subprocess
+
     try:
         done = subprocess.run(  # noqa: S603 - found by name in the caller's own path, fixed arguments
             command, capture_output=True, timeout=5, check=False, stdin=subprocess.DEVNULL

@@ -163,6 +163,11 @@ class HeaderBlocks:
             return None
         return WholeBlock(first, self.decode(first, b"".join(block.parts)), block.promised)
 
+    def recall(self, side: int, block: bytes) -> HeaderBlock | None:
+        """Return a block that was decoded under the same table and is ordinary; None says nothing."""
+        decoded = self._decoders[side].recall(block)
+        return decoded if decoded is not None and decoded.grade > 0 else None
+
     def decode(self, frame: ControlFrame, block: bytes) -> HeaderBlock:
         """Decode the whole block that began with `frame` and note what is wrong with it.
 

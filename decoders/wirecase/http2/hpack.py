@@ -147,6 +147,11 @@ class HeaderDecoder(Generic[T]):
                 return self._decode(block)
         return seen
 
+    def recall(self, block: bytes) -> T | None:
+        """Return what a block that was seen under the same table decodes to; None if it must be decoded."""
+        seen = self._memo.get(block)
+        return self._stable.get(block) if seen is None else seen
+
     def join_late(self) -> None:
         """Forget the table: from here on its contents and its size are unknown.
 

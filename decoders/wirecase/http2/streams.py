@@ -7,7 +7,8 @@ rest of a proxy's error page behind the client's reset is evidence like its begi
 
 from __future__ import annotations
 
-from typing import Protocol
+from itertools import islice
+from typing import TYPE_CHECKING, Protocol
 
 from wirecase.http2.blocks import HeaderBlocks
 from wirecase.http2.facts import (
@@ -40,6 +41,9 @@ from wirecase.http2.limits import Limits
 from wirecase.http2.ordinary import LARGEST_LIST, ODD, UNGRADED, Exchange
 from wirecase.model import CLIENT, SERVER, Excerpt, Mark, Marks
 
+if TYPE_CHECKING:
+    from wirecase.http2.bulk import Kept
+
 _RECENT = 256
 """Closed streams that are remembered."""
 _EARLY = 1000
@@ -63,6 +67,12 @@ class StreamEvents(Protocol):
     def completed(self, exchange: Exchange) -> None:
         """An exchange was ordinary to its end."""
 
+    def completed_all(self, kept: Kept) -> None:
+        """Many exchanges were ordinary from beginning to end."""
+
+    def recalled(self) -> None:
+        """One of `completed_all` was not, after all: it will be told as a stream."""
+
     def headers(self, stream: Stream, frame: HeadersFrame) -> None:
         """A header block arrived, also the first of a new stream; it may set ``stream.bodies``."""
 
@@ -83,9 +93,10 @@ class StreamTable:
         self.exchanges: dict[int, Exchange] = {}
         """Open exchanges that are ordinary so far, by stream."""
         self.limits = Limits(facts, self.blocks.set_table_limit, self._note_early, self.exchanges)
+        self._open_noted = False
         self._early: dict[int, tuple[int, str, Excerpt]] = {}
         """Frames on streams that nobody has opened so far: (sender, frame, its bytes) by stream."""
-        self._recent: dict[int, Stream | Exchange] = {}
+        self._recent: dict[int, Stream | Exchange | Kept] = {}
         """What closed last, oldest first."""
         self._handlers = {
             HEADERS: self._on_block,
@@ -159,6 +170,8 @@ class StreamTable:
         trailers = not came_late and any(
             f.side == side and (side == CLIENT or not is_informational(f.block)) for f in stream.headers
         )
+        if side == SERVER and decoded.status is None and not self.facts.windows_known:
+            trailers = True  # the response headers stood where nothing was seen
         for problem, name, value in self._problems(decoded, side, trailers=trailers):
             self.facts.violate(
                 "malformed-headers", side, stream_id, frame.excerpt(), problem=problem, name=name, value=value
@@ -234,6 +247,15 @@ class StreamTable:
         del self.exchanges[exchange.id]
         self._retire(exchange.id, exchange)
 
+    def complete_all(self, streams: list[int], kept: Kept) -> None:
+        """Whole ordinary exchanges were recognised at once; `streams` are theirs in the order in which they closed."""
+        self._events.completed_all(kept)
+        streams = streams[-_RECENT:]
+        recent = self._recent
+        recent.update(dict.fromkeys(streams, kept))
+        for stream_id in list(islice(recent, max(len(recent) - _RECENT, 0))):
+            self._let_go(recent.pop(stream_id))
+
     def unfold(self, exchange: Exchange) -> Stream:
         """Turn an exchange into a stream: tell its frames again, to the ordinary path."""
         facts = self.facts
@@ -248,7 +270,7 @@ class StreamTable:
             elif frame.kind == WINDOW_UPDATE:
                 self.limits.on_window_update(frame)
             else:
-                self._tell_data(stream, frame)
+                self.tell_data(stream, frame)
         return stream
 
     def unfold_all(self) -> None:
@@ -256,7 +278,7 @@ class StreamTable:
         for exchange in list(self.exchanges.values()):
             self.unfold(exchange)
 
-    def _tell_data(self, stream: Stream, frame: ControlFrame) -> None:
+    def tell_data(self, stream: Stream, frame: ControlFrame) -> None:
         """Take a whole DATA frame that the connection's window has been charged for."""
         side, payload = frame.side, frame.payload
         stream.windows[side] -= len(payload)
@@ -272,9 +294,12 @@ class StreamTable:
     def _recall(self, stream_id: int) -> Stream | None:
         """Return a stream that closed lately."""
         old = self._recent.get(stream_id)
+        if old is None or isinstance(old, Stream):
+            return old
         if isinstance(old, Exchange):
             return self.unfold(old)
-        return old
+        self._events.recalled()
+        return self.unfold(old.exchange(stream_id))
 
     # ---- streams -----------------------------------------------------------------------------------------------
 
@@ -296,6 +321,11 @@ class StreamTable:
         limit = facts.halves[1 - opener].settings.get(MAX_CONCURRENT_STREAMS)
         if limit is not None and count >= limit and len(facts.limit_waits) < _KEPT_WAITS:
             facts.limit_waits.append((where if isinstance(where, Mark) else where.mark(), limit))
+
+    def upgrade(self, mark: Mark) -> None:
+        """The connection began as HTTP/1.1: its request is stream 1, half-closed by the client (RFC 7540 §3.2)."""
+        self.facts.upgraded = True
+        self._open(CLIENT, 1, mark).ended[CLIENT] = True
 
     def _open_early(self, side: int, stream_id: int, name: str, excerpt: Excerpt) -> Stream:
         """Open a stream whose opening HEADERS has not been seen.
@@ -384,7 +414,7 @@ class StreamTable:
         self.facts.streams.pop(stream.id, None)
         self._retire(stream.id, stream)
 
-    def _retire(self, stream_id: int, closed: Stream | Exchange) -> None:
+    def _retire(self, stream_id: int, closed: Stream | Exchange | Kept) -> None:
         """Remember what has closed for a while, and let go of what closed long ago."""
         recent = self._recent
         recent[stream_id] = closed
@@ -395,11 +425,12 @@ class StreamTable:
             for half in facts.halves:
                 half.window_low.append((facts.opened, half.window))
 
-    def _let_go(self, closed: Stream | Exchange) -> None:
-        if isinstance(closed, Exchange):
-            self._events.completed(closed)
-        else:
+    def _let_go(self, closed: Stream | Exchange | Kept) -> None:
+        if isinstance(closed, Stream):
             self._events.closed(closed)
+        elif isinstance(closed, Exchange):
+            self._events.completed(closed)
+        # What was kept of a range was counted when it was recognised.
 
     def _on_reset(self, frame: ControlFrame) -> None:
         side = frame.side
@@ -481,6 +512,17 @@ class StreamTable:
                 )  # fmt: skip
             )
 
+    def note_open(self) -> None:
+        """Note, the first time, which streams an end of TCP or of the capture meets open: a reset may follow it."""
+        if self._open_noted:
+            return
+        self._open_noted = True
+        facts = self.facts
+        found = [(stream.id, stream.opened) for stream in facts.streams.values() if not stream.closed]
+        found += [(exchange.id, exchange.frames[0][0].mark()) for exchange in self.exchanges.values()]
+        facts.open_at_end_count = len(found)
+        facts.open_at_end = sorted(found)[:_KEPT_OPEN]
+
     def finish(self) -> None:
         """The connection is over: hand every stream on as it is."""
         facts = self.facts
@@ -489,8 +531,7 @@ class StreamTable:
                 self.facts.violate("idle-stream", side, stream_id, excerpt, frame=name)
         self._early.clear()
         self.unfold_all()
-        facts.open_at_end_count = len(facts.streams)
-        facts.open_at_end = [(stream.id, stream.opened) for stream in list(facts.streams.values())[:_KEPT_OPEN]]
+        self.note_open()
         for closed in (*self._recent.values(), *facts.streams.values()):
             self._let_go(closed)
         self._recent.clear()

@@ -37,6 +37,8 @@ _LARGEST_BEFORE_SETTINGS = 1 << 20
 """A peer may have raised MAX_FRAME_SIZE out of sight; beyond this a length is taken for chance."""
 _SEARCHED = 64 * 1024
 _CHAIN = 4
+_BELIEVED_UNSEEN = 16384
+"""Longest frame that is believed although its end is not at hand; a longer one only behind another of its stream."""
 
 
 def plausible_header(length: int, kind: int, flags: int, stream: int) -> bool:
@@ -54,21 +56,39 @@ def plausible_header(length: int, kind: int, flags: int, stream: int) -> bool:
     return stream < 1 << 30
 
 
-def _chain_from(data: bytes, pos: int, ends: frozenset[int]) -> bool:
-    """Tell whether plausible frames follow one another from `pos`: four of them, or up to the end of a segment."""
+def _convincing(length: int, kind: int, flags: int, stream: int) -> bool:
+    """Tell whether a header is worth believing where nothing says that there is one.
+
+    Columns of small numbers and zeros, which bodies are full of, make short frames and even streams; real ones have
+    neither (nobody pushes in gRPC, and an empty DATA frame says END_STREAM).
+    """
+    if stream and stream % 2 == 0:
+        return False
+    if kind == DATA and not length and not flags & 1:
+        return False
+    if kind in (HEADERS, CONTINUATION, PUSH_PROMISE) and not length:
+        return False
+    return plausible_header(length, kind, flags, stream)
+
+
+def _chain_from(data: bytes, pos: int, ends: frozenset[int], known_streams: Container[int]) -> bool:
+    """Tell whether convincing frames follow one another from `pos`: four of them, or up to the end of a segment."""
     end = len(data)
-    found = 0
+    found = previous = 0
     unpack = FRAME_HEADER.unpack_from
     while pos + 9 <= end:
         high, low, kind, flags, stream = unpack(data, pos)
         length = high << 8 | low
-        if not plausible_header(length, kind, flags, stream):
+        if not _convincing(length, kind, flags, stream):
             return False
         pos += 9 + length
         found += 1
         if found == _CHAIN or pos == end or pos in ends:
             return True
-    # What hangs over the end of the bytes at hand is only believed behind a whole frame.
+        if pos > end:  # only believed behind a whole frame, or on a stream that is open
+            known = found > 1 or (kind <= HEADERS and stream in known_streams)
+            return known and (length <= _BELIEVED_UNSEEN or stream == previous != 0)
+        previous = stream
     return found > 1
 
 
@@ -78,16 +98,11 @@ def find_frames(
     """Return the first position at which a chain of frames begins, or None.
 
     `ends` are positions in `data` at which TCP segments end: senders rarely begin a frame in the middle of nowhere, so
-    a single frame that ends there is believed. So is one that names one of `known_streams`, the streams open now.
+    a single frame that ends there is believed. So is one of `known_streams`, the streams open now, that goes on behind
+    the bytes at hand.
     """
-    unpack = FRAME_HEADER.unpack_from
     for pos in range(min(len(data) - 8, _SEARCHED)):
-        if data[pos + 3] > CONTINUATION:
-            continue
-        high, low, kind, flags, stream = unpack(data, pos)
-        if plausible_header(high << 8 | low, kind, flags, stream) and (
-            (stream and stream in known_streams) or _chain_from(data, pos, ends)
-        ):
+        if data[pos + 3] <= CONTINUATION and _chain_from(data, pos, ends, known_streams):
             return pos
     return None
 
@@ -113,6 +128,11 @@ def _sender_of_block(block: bytes) -> int | None:
             continue
         else:
             index = first & (0x3F if first & 0x40 else 0x0F)
+            if not index and len(block) > pos + 2:
+                # A name in full: ":" stands alone or as the Huffman code 1011100 (RFC 7541 Appendix B).
+                coded = block[pos + 1] & 0x80
+                pseudo = block[pos + 2] & 0xFE == 0xB8 if coded else block[pos + 2] == 0x3A
+                return None if pseudo else SERVER
             pos = len(block)
         if index in _REQUEST_INDEXES:
             return CLIENT

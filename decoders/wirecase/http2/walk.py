@@ -26,6 +26,7 @@ from wirecase.http2.facts import (
     PRIORITY_FLAG,
     WINDOW_UPDATE,
     ControlFrame,
+    HeaderBlock,
     Http2Facts,
     Stream,
     frame_name,
@@ -34,11 +35,13 @@ from wirecase.http2.facts import (
 from wirecase.http2.ordinary import LARGEST_DATA, MOST_FRAMES, REQUEST, RESPONSE, TRAILERS
 from wirecase.http2.streams import StreamEvents, StreamTable
 from wirecase.http2.sync import FRAME_HEADER, find_frames
-from wirecase.model import CLIENT, Excerpt, Mark, Marks
+from wirecase.model import CLIENT, Excerpt, Mark, Marks, Stretch
 
 _BUFFERED = 1 << 20
 """The longest frame other than DATA that is put together."""
 _INCREMENT = Struct(">I")
+_STRETCH = 48
+"""Segments from which on a stretch may be taken at once."""
 _HEADERS_FLAGS = END_HEADERS | PADDED | PRIORITY_FLAG
 LOST = "HTTP/2 frame boundaries lost"
 UNFINISHED = "frame cut by the end"
@@ -48,13 +51,15 @@ OVERSIZED = "oversized frame"
 class _Direction:
     """Where one direction's walk stands."""
 
-    __slots__ = ("data_flags", "data_left", "data_start", "data_stream", "marks", "need", "partial", "skip_left")
+    __slots__ = ("data_flags", "data_left", "data_start", "data_stream", "marks", "need", "partial", "segments", "skip_left",
+                 "source")  # fmt: skip
 
     def __init__(self) -> None:
         self.partial = bytearray()
         """The beginning of a frame that is not whole yet."""
-        self.marks: Marks | None = None
-        """Marks of `partial`."""
+        self.segments: tuple[list[int], list[int], list[int]] = ([], [], [])
+        """Offsets, packets and times of the segments in `partial`, as in `Marks`."""
+        self.source = 0
         self.need = 9
         """Bytes that `partial` must hold before the walk can go on."""
         self.data_left = 0
@@ -67,13 +72,32 @@ class _Direction:
         """Bytes still to come of a frame that is too long to be put together."""
 
 
+class _Patience:
+    """Says when the fast path is worth a try: after it found no calls in a stretch, not for a while."""
+
+    __slots__ = ("_rest",)
+
+    def __init__(self) -> None:
+        self._rest = 0
+
+    def ready(self) -> bool:
+        """Tell whether to try, and count the times that it was not."""
+        self._rest -= 1
+        return self._rest < 0
+
+    def note(self, segments: int, calls: int) -> None:
+        """Learn from a try."""
+        self._rest = 0 if calls * 16 >= segments else 16
+
+
 class FrameWalk:
     """The walk over one connection. Feed it runs of bytes in capture order."""
 
     def __init__(self, facts: Http2Facts, events: StreamEvents) -> None:
         self.facts = facts
         self.table = StreamTable(facts, events)
-        self._is_ordinary_body = events.is_ordinary_body
+        self.is_ordinary_body = events.is_ordinary_body
+        self._patience = _Patience()
         self._directions = (_Direction(), _Direction())
 
     def preface(self, mark: Mark) -> None:
@@ -87,6 +111,69 @@ class FrameWalk:
         """The bytes of `side` begin in mid-connection: boundaries, HPACK table and windows are unknown."""
         self.facts.halves[side].synced = False
         self.table.join_late(side)
+
+    @property
+    def between_frames(self) -> bool:
+        """Both directions stand between two frames, and nothing is odd: the next segments may be taken at once."""
+        return (
+            self.table.limits.roomy
+            and not self.table.blocks.open
+            and all(half.synced and half.first_frame is not None for half in self.facts.halves)
+            and not any(state.partial or state.data_left or state.skip_left for state in self._directions)
+        )
+
+    def stretch(self, stretch: Stretch, *, flipped: bool) -> None:
+        """Take many segments at once; ``flipped`` says that side 1 of the stretch is the client."""
+        opened = self.facts.opened
+        if len(stretch) >= _STRETCH and self._patience.ready() and self.between_frames:
+            from wirecase.http2 import bulk
+
+            bulk.take(self, stretch, flipped=flipped)
+            self._patience.note(len(stretch), self.facts.opened - opened)
+            return
+        for side, data, marks in stretch.runs():
+            self.feed(side ^ flipped, data, marks)
+
+    def tell(self, frame: ControlFrame, decoded: HeaderBlock | None) -> None:
+        """Take one whole frame, found elsewhere, that has been counted and charged to the connection's window."""
+        if decoded is not None:
+            self._block(frame, decoded)
+        elif frame.kind == WINDOW_UPDATE:
+            if frame.stream in self.table.exchanges and not any(frame.payload):
+                self.table.unfold(self.table.exchanges[frame.stream])
+            self.table.limits.on_window_update(frame)
+        elif frame.kind != DATA:
+            self.table.control(frame)
+        else:
+            self._tell_data(frame)
+
+    def _tell_data(self, frame: ControlFrame) -> None:
+        table = self.table
+        side, payload = frame.side, frame.payload
+        exchange = table.exchanges.get(frame.stream)
+        if exchange is not None:
+            if (
+                exchange.stage == side + side
+                and len(payload) <= LARGEST_DATA
+                and frame.flags <= END_STREAM - side
+                and len(exchange.frames) < MOST_FRAMES
+                and self.is_ordinary_body(payload, 0, len(payload))
+            ):
+                exchange.frames.append((frame, None))
+                if frame.flags:
+                    exchange.stage = 1
+                return
+            table.unfold(exchange)
+        stream = self.facts.streams.get(frame.stream)
+        if stream is None or stream.ended[side]:
+            stream = self._odd_data(side, frame.flags, frame.stream, payload[:64], len(payload), frame.marks, frame.offset)
+        if not payload and not frame.flags:
+            self.facts.halves[side].frames.empty_data += 1
+        if stream is None:
+            return
+        table.tell_data(stream, frame)
+        if stream.windows[side] <= 0:
+            self._starved(side, stream, len(payload), frame.excerpt().data, 0, frame.marks, frame.offset)
 
     def feed(self, side: int, data: bytes, marks: Marks) -> None:
         """Take the next bytes of `side`; ``marks.offsets[0]`` is the stream offset of ``data[0]``."""
@@ -102,17 +189,14 @@ class FrameWalk:
             pos = found
         elif state.partial:
             state.partial += data
-            held = state.marks
-            if held is not None:
-                marks = Marks(marks.source, [*held.offsets, *marks.offsets], [*held.packets, *marks.packets],
-                              [*held.times, *marks.times])  # fmt: skip
+            for held, more in zip(state.segments, (marks.offsets, marks.packets, marks.times), strict=True):
+                held.extend(more)
             if len(state.partial) < state.need:
-                state.marks = marks
                 return
             data = bytes(state.partial)
+            marks = Marks(marks.source, *state.segments)
             base = marks.offsets[0]
             state.partial = bytearray()
-            state.marks = None
         elif state.data_left:
             pos = self._continue_data(side, data, marks, base)
             half.decoded += pos
@@ -160,7 +244,7 @@ class FrameWalk:
         by_type = half.frames.by_type
         limit = table.limits.frame_limit
         exchanges = table.exchanges
-        is_ordinary_body = self._is_ordinary_body
+        is_ordinary_body = self.is_ordinary_body
         start = pos
         end = len(data)
         while end - pos >= 9:
@@ -288,11 +372,15 @@ class FrameWalk:
     def _headers(self, frame: ControlFrame) -> None:
         """Take a HEADERS frame that is whole and has neither padding nor priority."""
         table = self.table
-        stream_id = frame.stream
-        if table.blocks.open or not stream_id:
+        if table.blocks.open or not frame.stream:
             table.control(frame)
-            return
-        decoded = table.blocks.decode(frame, frame.payload)
+        else:
+            self._block(frame, table.blocks.decode(frame, frame.payload))
+
+    def _block(self, frame: ControlFrame, decoded: HeaderBlock) -> None:
+        """Take a HEADERS frame whose block is decoded."""
+        table = self.table
+        stream_id = frame.stream
         grade = decoded.grade
         if grade < 0:
             grade = table.grade(decoded, frame.side)
@@ -331,8 +419,8 @@ class FrameWalk:
         ]
         if len(later) == 8:
             later = [i for i, offset in enumerate(marks.offsets) if offset > base + pos]
-        state.marks = Marks(
-            marks.source,
+        state.source = marks.source
+        state.segments = (
             [base + pos, *(marks.offsets[i] for i in later)],
             [first.packet, *(marks.packets[i] for i in later)],
             [first.time, *(marks.times[i] for i in later)],
@@ -384,7 +472,12 @@ class FrameWalk:
         half = self.facts.halves[side]
         payload = frame.payload
         half.window -= len(payload)
+        if frame.stream in self.table.exchanges:
+            self.table.unfold(self.table.exchanges[frame.stream])
         stream = self.facts.streams.get(frame.stream)
+        exchange = self.table.exchanges.get(frame.stream)
+        if stream is None and exchange is not None:
+            stream = self.table.unfold(exchange)
         if stream is None or stream.ended[side] or self.table.blocks.open:
             stream = self._odd_data(
                 side, frame.flags, frame.stream, payload[:64], len(payload), frame.marks, frame.offset
@@ -454,7 +547,6 @@ class FrameWalk:
             return
         self._skip(side, LOST, len(state.partial))
         state.partial = bytearray()
-        state.marks = None
         state.data_left = state.skip_left = 0
         state.data_stream = None
         half.synced = False
@@ -487,9 +579,8 @@ class FrameWalk:
             half = self.facts.halves[side]
             if state.partial:
                 part = bytes(state.partial[:KEPT_BYTES])
-                mark = state.marks.at(state.marks.offsets[0]) if state.marks else None
-                if mark is not None:
-                    half.unfinished = Excerpt(side, mark, part, state.need)
+                begin = Marks(state.source, *state.segments)
+                half.unfinished = Excerpt(side, begin.at(begin.offsets[0]), part, state.need)
                 if len(part) >= 9:
                     high, low, kind, _flags, stream_id = FRAME_HEADER.unpack_from(part)
                     half.unfinished_frame = (high << 8 | low, kind, stream_id & 0x7FFFFFFF, len(state.partial) - 9)

@@ -15,7 +15,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from wirecase.model import Marks, PacketBatch
+from wirecase.model import PacketBatch, Stretch
 from wirecase.net import columns, packets
 from wirecase.net.columns import Array, Fields, Odd
 from wirecase.net.half import MASK, MAX_INFLIGHT, RECENT, Half
@@ -169,6 +169,9 @@ class Chunks:
                 next_marked = marked[place] if place < len(marked) and marked[place] < stop else stop
                 if next_marked - at < MIN_STRETCH:
                     upto = min(next_marked + 1, stop)
+                    while place + 1 < len(marked) and marked[place + 1] < min(upto + MIN_STRETCH, stop):
+                        place += 1
+                        upto = marked[place] + 1
                 elif self._take(at, next_marked, keys):
                     at = next_marked
                     continue
@@ -264,28 +267,18 @@ class Chunks:
         if type(flow.listener) is NotFollowed:
             flow.shared.accounting.skip("not followed", int(rows[_LENGTH].sum()))
             return
-        sides = side[filled]
-        changes = np.flatnonzero(sides[1:] != sides[:-1]) + 1
-        bounds = [0, *changes.tolist(), len(filled)]
-        begins = rows[_PAYLOAD][filled].tolist()
-        ends = rows[_END][filled].tolist()
-        places = offsets[filled].tolist()
-        numbers = rows[_NUMBER][filled].tolist()
-        times = rows[_TIME][filled].tolist()
+        begins, ends = rows[_PAYLOAD][filled].tolist(), rows[_END][filled].tolist()
         data = self._batch.data
-        source = self._batch.source
-        run = flow.listener.run
-        half, other = (second, first) if sides[0] else (first, second)
-        i = 0
-        for j in bounds[1:]:
-            if j - i == 1:
-                payload = bytes(data[begins[i] : ends[i]])
-            else:
-                payload = b"".join([data[a:b] for a, b in zip(begins[i:j], ends[i:j], strict=True)])
-            run(half.side, payload, Marks(source, places[i:j], numbers[i:j], times[i:j]))
-            half.keep(payload)
-            half, other = other, half
-            i = j
+        raw = b"".join([data[a:b] for a, b in zip(begins, ends, strict=True)])
+        bounds: Array = np.zeros(len(filled) + 1, dtype=np.int64)
+        np.cumsum(rows[_LENGTH][filled], out=bounds[1:])
+        sides = np.where(side[filled], second.side, first.side)
+        stretch = Stretch(
+            self._batch.source, raw, bounds, sides, offsets[filled], rows[_NUMBER][filled], rows[_TIME][filled]
+        )
+        flow.listener.stretch(stretch)
+        for half in (first, second):
+            _keep_tail(half, stretch)
 
     def _update(self, half: Half, rows: Array, offsets: Array, picked: Array) -> None:
         """Bring one direction's state to where it stands after its packets `picked`; `half.acked` is up to date."""
@@ -318,6 +311,19 @@ class Chunks:
             begin = int(offsets[i])
             end = begin + int(rows[_LENGTH, i])
             half.inflight.append((end, source, int(rows[_NUMBER, i]), int(rows[_TIME, i]), begin))
+
+
+def _keep_tail(half: Half, stretch: Stretch) -> None:
+    """Let a side remember its last bytes."""
+    room = half.flow.shared.ring
+    tail: list[bytes] = []
+    for i in np.flatnonzero(stretch.sides == half.side)[::-1].tolist():
+        tail.append(stretch.raw[stretch.bounds[i] : stretch.bounds[i + 1]])
+        room -= len(tail[-1])
+        if room <= 0:
+            break
+    if tail:
+        half.keep(b"".join(reversed(tail)))
 
 
 def _group(fields: Fields) -> tuple[Array, Array]:

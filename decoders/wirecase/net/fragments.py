@@ -5,6 +5,7 @@ A fragment that overlaps another one spoils its whole datagram (RFC 5722); an ex
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from typing import NamedTuple
 
 from wirecase.model import Accounting
@@ -31,10 +32,12 @@ class Whole(NamedTuple):
 
 
 class _Datagram:
-    __slots__ = ("captured", "dead", "held", "parts", "time", "total")
+    __slots__ = ("captured", "dead", "held", "order", "parts", "time", "total")
 
     def __init__(self, time: int) -> None:
         self.parts: dict[int, bytes] = {}
+        self.order: list[int] = []
+        """Offsets of the parts, ascending; the parts never overlap."""
         self.held = 0
         self.captured = 0
         self.total = -1
@@ -74,10 +77,12 @@ class Fragments:
             self._accounting.skip(OVERLAP, datagram.captured + captured)
             self._bytes -= datagram.held
             datagram.parts.clear()
+            datagram.order.clear()
             datagram.held = datagram.captured = 0
             datagram.dead = True
             return None
         datagram.parts[offset] = payload
+        insort(datagram.order, offset)
         datagram.held += len(payload)
         datagram.captured += captured
         self._bytes += len(payload)
@@ -86,7 +91,7 @@ class Fragments:
         if datagram.held == datagram.total:
             del self._open[key]
             self._bytes -= datagram.held
-            return Whole(b"".join(part for _, part in sorted(datagram.parts.items())), datagram.captured)
+            return Whole(b"".join([datagram.parts[at] for at in datagram.order]), datagram.captured)
         while self._bytes > MAX_BYTES or len(self._open) > MAX_DATAGRAMS:
             self._drop(next(iter(self._open)))
         return None
@@ -100,9 +105,13 @@ class Fragments:
     def _overlaps(datagram: _Datagram, offset: int, end: int, more: bool) -> bool:
         if datagram.total >= 0 and (end > datagram.total or not more):
             return True
-        if not more and any(at + len(part) > end for at, part in datagram.parts.items()):
+        order = datagram.order
+        if not more and order and order[-1] + len(datagram.parts[order[-1]]) > end:
             return True
-        return any(at < end and offset < at + len(part) for at, part in datagram.parts.items())
+        place = bisect_left(order, offset)
+        if place < len(order) and order[place] < end:
+            return True
+        return place > 0 and order[place - 1] + len(datagram.parts[order[place - 1]]) > offset
 
     def _expire(self, time: int) -> None:
         while self._open:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wirecase.model import Accounting, Mark, Marks
+from wirecase.model import Accounting, Mark, Marks, Stretch
 from wirecase.net.half import RING
 
 if TYPE_CHECKING:
@@ -39,6 +39,10 @@ class NotFollowed:
     def run(self, side: int, data: bytes, marks: Marks) -> None:
         """Book the bytes as skipped."""
         self._accounting.skip("not followed", len(data))
+
+    def stretch(self, stretch: Stretch) -> None:
+        """Book the bytes as skipped."""
+        self._accounting.skip("not followed", len(stretch.raw))
 
     def gap(self, side: int, length: int, reason: str, mark: Mark) -> None:
         """Nothing to do."""

@@ -24,6 +24,9 @@ MANY_FLOWS = 256
 CROWDED = 100_000
 """Above this many open connections, those silent for `IDLE_NS` are let go."""
 IDLE_NS = 3_600_000_000_000
+ONE_SIDED_NS = 180_000_000_000
+"""The same for those of which only one side was seen: a flood of SYNs is let go soon."""
+IDLE_CHECK_NS = 60_000_000_000
 _NEAR = 1 << 26
 """A packet for a connection that is over is a late one if its sequence number is within this distance of the end."""
 
@@ -54,6 +57,7 @@ class Table:
         self.tombstones: dict[bytes, Tombstone] = {}
         self.start = 0
         """Time of the first packet."""
+        self._idle_checked = 0
         self.now = 0
         """Latest capture time seen."""
 
@@ -110,8 +114,9 @@ class Table:
         """Let go what lingered long enough; called after each batch."""
         if self._shared.closing:
             self._end_lingering()
-        if len(self.flows) > CROWDED:
-            for flow in [flow for flow in self.flows if self.now - flow.time > IDLE_NS]:
+        if len(self.flows) > CROWDED and self.now - self._idle_checked > IDLE_CHECK_NS:
+            self._idle_checked = self.now
+            for flow in [flow for flow in self.flows if self.now - flow.time > _patience(flow)]:
                 self._let_go(flow, "idle", self.now)
         ring = RING if len(self.flows) <= MANY_FLOWS else RING_MANY
         if ring < self._shared.ring:
@@ -171,6 +176,10 @@ class Table:
             return True
         distance = (packet.seq - tombstone.expect) & MASK
         return distance < _NEAR or distance > MASK - _NEAR
+
+
+def _patience(flow: Flow) -> int:
+    return IDLE_NS if all(half.packets for half in flow.halves) else ONE_SIDED_NS
 
 
 def _address(address: bytes, port: bytes) -> str:

@@ -1,14 +1,14 @@
-"""Rules on how clients behave: content with broken bytes, or failing on legal ones (catalogue §4, §10). Blame is two-sided."""
+"""Rules on how clients behave: content with broken bytes, or failing on legal ones. Blame is two-sided."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wirecase.http2.facts import error_name
+from wirecase.http2.facts import error_name, is_informational
 from wirecase.model import CLIENT, SERVER, Evidence, Mark
 from wirecase.rules.base import Match, Rule, point, show
 from wirecase.rules.limits import SECOND, blind, call_seen
-from wirecase.session.call import Call, is_informational
+from wirecase.session.call import Call
 from wirecase.session.session import Session
 
 REACTION = SECOND
@@ -36,14 +36,22 @@ def check_accepts(call: Call) -> Iterator[Match]:
         return
     trailers = call.trailers
     yield Match(
-        severity="info", certainty="possible", who=["client"],
+        severity="info",
+        certainty="possible",
+        who=["client"],
         title=f"grpc-status 0 over {what}: a client may report success on broken bytes",
-        explanation=f"The response holds {what}, and its trailers say OK. The client did not reset the stream. Some clients then return an empty or "
-        "partial result as a success (C-core, grpc-js); others fail the call. Which of both happened is not on the wire: ask the client.",
-        evidence=[show(excerpt, what), *([show(trailers.excerpt, "trailers with grpc-status 0", role="context")] if trailers else [])],
-        details={"grpc_status": 0, "by": "client"}, retry_safe="no", retry_why="The server holds the call to be done.",
+        explanation=f"The response holds {what}, and its trailers say OK. The client did not reset the stream. Some "
+        "clients then return an empty or partial result as a success (C-core, grpc-js); others fail the call. Which of "
+        "both happened is not on the wire: ask the client.",
+        evidence=[
+            show(excerpt, what),
+            *([show(trailers.excerpt, "trailers with grpc-status 0", role="context")] if trailers else []),
+        ],
+        details={"grpc_status": 0, "by": "client"},
+        retry_safe="no",
+        retry_why="The server holds the call to be done.",
         fix="Check what the client returned for this call; a client that hides such a response should be updated.",
-    )  # fmt: skip
+    )
 
 
 def _unusual(call: Call) -> list[tuple[str, Evidence | None]]:
@@ -56,7 +64,12 @@ def _unusual(call: Call) -> list[tuple[str, Evidence | None]]:
     for frame in call.stream.headers:
         if frame.side == SERVER and is_informational(frame.block):
             status = frame.block.text(b":status")
-            found.append((f"an informational {status} response", show(frame.excerpt, f"HEADERS with :status {status}", role="context")))
+            found.append(
+                (
+                    f"an informational {status} response",
+                    show(frame.excerpt, f"HEADERS with :status {status}", role="context"),
+                )
+            )
             break
     unknown = call.session.h2.halves[SERVER].frames.unknown
     if unknown:
@@ -71,7 +84,9 @@ def check_rejects_call(call: Call) -> Iterator[Match]:
     if reset is None or reset.side != CLIENT or reset.code not in COMPLAINTS or not call_seen(call) or blind(session):
         return
     body = call.response_body
-    if any(side == SERVER for _, side in session.h2.violations_seen) or (body is not None and (body.bad or body.inflations)):
+    if any(side == SERVER for _, side in session.h2.violations_seen) or (
+        body is not None and (body.bad or body.inflations)
+    ):
         return
     unusual = _unusual(call)
     if not unusual:
@@ -80,25 +95,39 @@ def check_rejects_call(call: Call) -> Iterator[Match]:
     name = error_name(reset.code)
     done = " The response was complete, so the call could have succeeded." if call.response_complete else ""
     yield Match(
-        severity="error", certainty="probable", who=["client"],
+        severity="error",
+        certainty="probable",
+        who=["client"],
         title=f"The client reset the stream with {name} over legal frames: {names}",
-        explanation=f"The server sent {names}. All of that is legal, and no breach of HTTP/2 by the server was seen; the client answered with RST_STREAM "
-        f"{name}.{done} That the client cannot take these frames is the best explanation, but an inference.",
+        explanation=f"The server sent {names}. All of that is legal, and no breach of HTTP/2 by the server was seen; "
+        f"the client answered with RST_STREAM {name}.{done} That the client cannot take these frames is the best "
+        "explanation, but an inference.",
         evidence=[show(reset.excerpt, f"RST_STREAM {name} from the client"), *(shown for _, shown in unusual if shown)],
-        details={"by": "client", "error_code": reset.code, "error_name": name, "frames": names,
-                 "grpc_status": call.grpc_status},
-        retry_safe="no", retry_why="The server may have completed the call, and the client fails on the same frames again.",
-        fix="Update the client (C-core fails on padded DATA, grpclib on unknown frame types); until then switch padding, GREASE frames "
-        "or 1xx responses off at the server or proxy.",
+        details={
+            "by": "client",
+            "error_code": reset.code,
+            "error_name": name,
+            "frames": names,
+            "grpc_status": call.grpc_status,
+        },
+        retry_safe="no",
+        retry_why="The server may have completed the call, and the client fails on the same frames again.",
+        fix="Update the client (C-core fails on padded DATA, grpclib on unknown frame types); until then switch "
+        "padding, GREASE frames or 1xx responses off at the server or proxy.",
         key=reset.code,
-    )  # fmt: skip
+    )
 
 
 def check_rejects_connection(session: Session) -> Iterator[Match]:
     """The client tears the connection down right after legal but unusual frames."""
     h2 = session.h2
     unknown = h2.halves[SERVER].frames.unknown
-    if session.protocol != "h2" or blind(session) or not unknown or session.rules_fired.get("client-rejects-legal-frame"):
+    if (
+        session.protocol != "h2"
+        or blind(session)
+        or not unknown
+        or session.rules_fired.get("client-rejects-legal-frame")
+    ):
         return
     if any(side == SERVER for _, side in h2.violations_seen) or set(session.rules_fired) - QUIET:
         return
@@ -111,30 +140,50 @@ def check_rejects_connection(session: Session) -> Iterator[Match]:
         return
     how = f"GOAWAY {error_name(complaint.code)}" if complaint else "a TCP RST"
     yield Match(
-        severity="warning", certainty="probable" if complaint else "possible", who=["client"],
+        severity="warning",
+        certainty="probable" if complaint else "possible",
+        who=["client"],
         title=f"The client tore the connection down with {how} after {unknown} frames of unknown types",
-        explanation=f"The server sent {unknown} frames of types that RFC 9113 does not define; a receiver must ignore them (§4.1). The client ended the "
-        f"connection with {how} right after, and nothing else explains it. Some clients (grpclib) fail on such frames.",
+        explanation=f"The server sent {unknown} frames of types that RFC 9113 does not define; a receiver must ignore "
+        f"them (§4.1). The client ended the connection with {how} right after, and nothing else explains it. Some "
+        "clients (grpclib) fail on such frames.",
         evidence=[show(complaint.excerpt, how)] if complaint else point(mark, how, side=CLIENT),
-        details={"by": "client", "frames": f"{unknown} of unknown types", "error_code": complaint.code if complaint else None},
-        retry_safe="unknown", retry_why="The server may have completed the calls.",
+        details={
+            "by": "client",
+            "frames": f"{unknown} of unknown types",
+            "error_code": complaint.code if complaint else None,
+        },
+        retry_safe="unknown",
+        retry_why="The server may have completed the calls.",
         fix="Update the client; until then switch GREASE and extension frames off at the server or proxy.",
-    )  # fmt: skip
+    )
 
 
-QUIET = {"h2-padded-data", "rst-cancel-by-client", "body-cut-connection", "grpc-status-missing", "proxy-fingerprint", "grpc-app-status"}
+QUIET = {
+    "h2-padded-data",
+    "rst-cancel-by-client",
+    "body-cut-connection",
+    "grpc-status-missing",
+    "proxy-fingerprint",
+    "grpc-app-status",
+}
 """Rules that do not explain why a client would tear a connection down."""
 
 
-_REJECTS = ("A client that fails on legal frames",
-            "The peer sent something legal (padding, unknown frame types, a 1xx response) and the client failed on it.",
-            ("RFC 9113 §4.1", "RFC 9113 §6.1", "RFC 9113 §8.1"))  # fmt: skip
+_REJECTS = (
+    "A client that fails on legal frames",
+    "The peer sent something legal (padding, unknown frame types, a 1xx response) and the client failed on it.",
+    ("RFC 9113 §4.1", "RFC 9113 §6.1", "RFC 9113 §8.1"),
+)
 RULES: tuple[Rule, ...] = (
     Rule(
-        "client-accepts-broken-bytes", "Success on broken bytes",
+        "client-accepts-broken-bytes",
+        "Success on broken bytes",
         "The response is broken but its status says OK, and the client carries on.",
-        ("gRPC PROTOCOL-HTTP2, Length-Prefixed-Message",), "call", check_accepts,
+        ("gRPC PROTOCOL-HTTP2, Length-Prefixed-Message",),
+        "call",
+        check_accepts,
     ),
     Rule("client-rejects-legal-frame", *_REJECTS, "call", check_rejects_call),
     Rule("client-rejects-legal-frame", *_REJECTS, "session", check_rejects_connection),
-)  # fmt: skip
+)

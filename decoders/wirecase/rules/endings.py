@@ -1,4 +1,4 @@
-"""Rules on calls that were cut off or waited in vain (catalogue §5): TCP's end, and a server that fell silent.
+"""Rules on calls that were cut off or waited in vain: TCP's end, and a server that fell silent.
 
 One event gets one root. A FIN or RST of TCP in the middle of a call is `body-cut-connection`; where the client closed
 because nothing (more) came, it is `stream-no-response` or `stream-stalled` instead. A peer is called silent only where
@@ -21,6 +21,8 @@ SILENCE = 1.0
 """Seconds without a frame from which on silence is worth a word."""
 LONG_SILENCE = 5.0
 """Seconds from which on a caller that gives up without a deadline has waited long."""
+HOUSEKEEPING = 300.0
+"""Seconds from which on a client that closes a quiet stream's connection may just be tidying up."""
 DRIP = 3.0
 """A stall is this many times longer than the usual pause between the server's frames."""
 AT_DEADLINE = 0.9
@@ -125,7 +127,9 @@ def _stalled(call: Call) -> Silence | None:
     quiet = silence(call)
     if quiet is None or not quiet.answered or quiet.seconds < SILENCE:
         return None
-    waiting = call.stream.ended[CLIENT] and (quiet.deadline is not None or quiet.how == "fin" and quiet.seconds < LONG_SILENCE * 60)
+    waiting = call.stream.ended[CLIENT] and (
+        quiet.deadline is not None or (quiet.how == "fin" and quiet.seconds < HOUSEKEEPING)
+    )
     if not inside_message(call, SERVER) and not waiting:
         return None
     first = call.response.excerpt.mark if call.response else quiet.since
@@ -144,18 +148,22 @@ def check_no_response(call: Call) -> Iterator[Match]:
     how = _gave_up(quiet)
     safe, why = retry(call)
     yield Match(
-        severity="warning" if loud else "info", certainty=sure(call.session, "probable" if loud else "possible"),
+        severity="warning" if loud else "info",
+        certainty=sure(call.session, "probable" if loud else "possible"),
         who=["server", "proxy"],
         title=f"No response for {span(quiet.seconds)} to a complete request, until {how}",
-        explanation=f"The request was sent in full and the server's TCP acknowledged it, but no frame came back on the stream for "
-        f"{span(quiet.seconds)}; then {how}. That nothing came is certain; whether the server was busy, waited for something behind it or "
-        "lost the call is not on this wire.",
+        explanation="The request was sent in full and the server's TCP acknowledged it, but no frame came back on the "
+        f"stream for {span(quiet.seconds)}; then {how}. That nothing came is certain; whether the server was busy, "
+        "waited for something behind it or lost the call is not on this wire.",
         evidence=[*point(quiet.since, "the end of the request", side=CLIENT), *_end_point(quiet)],
         details={"seconds": round(quiet.seconds, 3), "grpc_timeout": quiet.deadline, "by": "server"},
-        client_sees=clients.stalled() if quiet.deadline is not None else [], retry_safe=safe, retry_why=why,
-        fix="Find out what the server did at that time (its log, its thread pool, the backend behind it), or raise the deadline or "
-        "the proxy's timeout (grpc_read_timeout, 'timeout server', route.timeout) if such calls are meant to take this long.",
-    )  # fmt: skip
+        client_sees=clients.stalled() if quiet.deadline is not None else [],
+        retry_safe=safe,
+        retry_why=why,
+        fix="Find out what the server did at that time (its log, its thread pool, the backend behind it), or raise the "
+        "deadline or the proxy's timeout (grpc_read_timeout, 'timeout server', route.timeout) if such calls are meant "
+        "to take this long.",
+    )
 
 
 def check_stalled(call: Call) -> Iterator[Match]:
@@ -166,16 +174,30 @@ def check_stalled(call: Call) -> Iterator[Match]:
     how, where = _gave_up(quiet), far(call)
     safe, why = retry(call)
     yield Match(
-        severity="warning", certainty=sure(call.session, "probable"), who=["server", "proxy"],
+        severity="warning",
+        certainty=sure(call.session, "probable"),
+        who=["server", "proxy"],
         title=f"The server fell silent for {span(quiet.seconds)} {where}, until {how}",
-        explanation=f"The server stopped {where}; {span(quiet.seconds)} later {how}. Both flow-control windows and the client's TCP window "
-        "were open and nothing is missing from the capture, so the server (or what is behind it) did not send.",
-        evidence=[*point(quiet.since, "the server's last frame on the stream", side=SERVER), *_end_point(quiet), *around(call)],
-        details={"seconds": round(quiet.seconds, 3), "grpc_timeout": quiet.deadline, "by": "server", **far_details(call)},
-        client_sees=clients.stalled(), retry_safe=safe, retry_why=why,
-        fix="Find out what the server did at that time (its log, a lock, the backend behind it). If it is a proxy, capture its "
-        "upstream side too.",
-    )  # fmt: skip
+        explanation=f"The server stopped {where}; {span(quiet.seconds)} later {how}. Both flow-control windows and the "
+        "client's TCP window were open and nothing is missing from the capture, so the server (or what is behind it) "
+        "did not send.",
+        evidence=[
+            *point(quiet.since, "the server's last frame on the stream", side=SERVER),
+            *_end_point(quiet),
+            *around(call),
+        ],
+        details={
+            "seconds": round(quiet.seconds, 3),
+            "grpc_timeout": quiet.deadline,
+            "by": "server",
+            **far_details(call),
+        },
+        client_sees=clients.stalled(),
+        retry_safe=safe,
+        retry_why=why,
+        fix="Find out what the server did at that time (its log, a lock, the backend behind it). If it is a proxy, "
+        "capture its upstream side too.",
+    )
 
 
 def _gave_up(quiet: Silence) -> str:
@@ -217,41 +239,71 @@ def _cut(call: Call, by: int, fin: bool, mark: Mark) -> Match:
     limits = blind(session)
     request = "the request was complete" if stream.ended[CLIENT] else "the request was still open"
     return Match(
-        severity="error" if loud else "warning", certainty=sure(session),
+        severity="error" if loud else "warning",
+        certainty=sure(session),
         who=["server", "proxy", "network"] if by == SERVER else ["client"],
         title=f"The {who} {'closed' if fin else 'reset'} the connection ({how}) {where}",
-        explanation=f"{how} came from the {who}'s side {goaway}, {aged(call, mark)} into the call and {span(lasted)} into the connection, {where}; "
-        f"{request}. The packet is certain, the reason is not on the wire: "
-        + ("a killed or crashed process, a proxy's timeout, or a device between that resets." if by == SERVER
-           else "the client's process ended, or it gave the call up.")
+        explanation=f"{how} came from the {who}'s side {goaway}, {aged(call, mark)} into the call and {span(lasted)} "
+        f"into the connection, {where}; {request}. The packet is certain, the reason is not on the wire: "
+        + (
+            "a killed or crashed process, a proxy's timeout, or a device between that resets."
+            if by == SERVER
+            else "the client's process ended, or it gave the call up."
+        )
         + (f" Seen with limits: {', '.join(limits)}." if limits else ""),
-        evidence=[*point(mark, f"{how} from the {who}", side=by), *around(call, CLIENT if own else SERVER), *last_heard(call, SERVER)],
-        details={"by": who, "how": "fin" if fin else "rst", "goaway": bool(goaways), "seconds": age(call, mark),
-                 "connection_seconds": lasted, "open_streams": open_calls, "http_status": call.http_status,
-                 "request_complete": stream.ended[CLIENT], **far_details(call, CLIENT if own else SERVER)},
-        client_sees=clients.body_cut("fin" if fin else "rst", headers=call.response is not None) if by == SERVER else [],
-        retry_safe=safe, retry_why=why,
-        fix="Look for a restart, crash, OOM kill or deployment of the server at this time, and for idle or lifetime limits of what lies "
-        "between; servers should drain with GOAWAY first (GracefulStop, terminationGracePeriodSeconds, drain time in Envoy)."
-        if by == SERVER else "Look at the client's log: shut clients down only after their calls have ended.",
+        evidence=[
+            *point(mark, f"{how} from the {who}", side=by),
+            *around(call, CLIENT if own else SERVER),
+            *last_heard(call, SERVER),
+        ],
+        details={
+            "by": who,
+            "how": "fin" if fin else "rst",
+            "goaway": bool(goaways),
+            "seconds": age(call, mark),
+            "connection_seconds": lasted,
+            "open_streams": open_calls,
+            "http_status": call.http_status,
+            "request_complete": stream.ended[CLIENT],
+            **far_details(call, CLIENT if own else SERVER),
+        },
+        client_sees=clients.body_cut("fin" if fin else "rst", headers=call.response is not None)
+        if by == SERVER
+        else [],
+        retry_safe=safe,
+        retry_why=why,
+        fix="Look for a restart, crash, OOM kill or deployment of the server at this time, and for idle or lifetime "
+        "limits of what lies between; servers should drain with GOAWAY first (GracefulStop, "
+        "terminationGracePeriodSeconds, drain time in Envoy)."
+        if by == SERVER
+        else "Look at the client's log: shut clients down only after their calls have ended.",
         key=(by, fin),
-    )  # fmt: skip
+    )
 
 
 RULES: tuple[Rule, ...] = (
     Rule(
-        id="body-cut-connection", title="The connection ended in the middle of a call",
+        id="body-cut-connection",
+        title="The connection ended in the middle of a call",
         summary="A FIN or RST of TCP came while the stream was open.",
-        references=("RFC 9113 §5.4", "RFC 9293 §3.6", "gRPC PROTOCOL-HTTP2, Errors"), scope="call", check=check_body_cut,
+        references=("RFC 9113 §5.4", "RFC 9293 §3.6", "gRPC PROTOCOL-HTTP2, Errors"),
+        scope="call",
+        check=check_body_cut,
     ),
     Rule(
-        id="stream-no-response", title="The server never answered",
+        id="stream-no-response",
+        title="The server never answered",
         summary="The request was complete, nothing came back, and the client gave up.",
-        references=("gRPC PROTOCOL-HTTP2, Responses",), scope="call", check=check_no_response,
+        references=("gRPC PROTOCOL-HTTP2, Responses",),
+        scope="call",
+        check=check_no_response,
     ),
     Rule(
-        id="stream-stalled", title="The server fell silent in the middle of its answer",
+        id="stream-stalled",
+        title="The server fell silent in the middle of its answer",
         summary="The server stopped sending with the stream open and window to spare.",
-        references=("RFC 9113 §5.2", "gRPC PROTOCOL-HTTP2, Responses"), scope="call", check=check_stalled,
+        references=("RFC 9113 §5.2", "gRPC PROTOCOL-HTTP2, Responses"),
+        scope="call",
+        check=check_stalled,
     ),
-)  # fmt: skip
+)

@@ -1,9 +1,10 @@
-"""Floods and bombs: one summarised finding each, with its count (catalogue §4; CVE-2019-9512/14/15/18, CVE-2023-44487,
-CVE-2024-27316, CVE-2016-6581).
+"""Floods and bombs: one summarised finding each, with its count.
 
-All thresholds stand here. They are chosen against normal traffic that looks alike: C-core sends a PING for each burst of
-DATA that it receives (bandwidth probing) and changes its window by SETTINGS; keep-alive PINGs add up over days; a client
-whose server hangs resets many streams at their deadline; large metadata takes a few CONTINUATION frames.
+See CVE-2019-9512, -9514, -9515, -9518, CVE-2023-44487, CVE-2024-27316 and CVE-2016-6581.
+
+All thresholds stand here. They are chosen against normal traffic that looks alike: C-core sends a PING for each burst
+of DATA that it receives (bandwidth probing) and changes its window by SETTINGS; keep-alive PINGs add up over days; a
+client whose server hangs resets many streams at their deadline; large metadata takes a few CONTINUATION frames.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ EMPTY_CONTINUATIONS = 16
 """Empty ones among them."""
 
 FIX = (
-    "Rate-limit or close such peers: Envoy max_inbound_*_frames and overload manager, nginx 1.25.3+ (built-in limits), haproxy "
-    "tune.h2.fe.glitches-threshold, grpc-go 1.58.3+, and current Node, Go and nghttp2 releases."
+    "Rate-limit or close such peers: Envoy max_inbound_*_frames and overload manager, nginx 1.25.3+ (built-in limits), "
+    "haproxy tune.h2.fe.glitches-threshold, grpc-go 1.58.3+, and current Node, Go and nghttp2 releases."
 )
 
 
@@ -93,7 +94,13 @@ def _closed_on(session: Session, side: int) -> bool:
     """Tell whether `side` closed first, right after the other's last bytes, without a call to answer."""
     end = session.first_end()
     last = session.side(OTHER[side]).last_data
-    return end is not None and end[0] == side and last is not None and abs(end[2].time - last.time) < SECOND and not session.h2.opened
+    return (
+        end is not None
+        and end[0] == side
+        and last is not None
+        and abs(end[2].time - last.time) < SECOND
+        and not session.h2.opened
+    )
 
 
 def _flood(session: Session, side: int, name: str, count: int, total: int) -> Match:
@@ -105,17 +112,23 @@ def _flood(session: Session, side: int, name: str, count: int, total: int) -> Ma
     lasted = seconds(first_time(session), last_time(session))
     large = count >= UNASKED
     return Match(
-        severity="error" if large else "warning", certainty=sure(session), who=[WHO[side]],
+        severity="error" if large else "warning",
+        certainty=sure(session),
+        who=[WHO[side]],
         title=f"{count:,} {name} frames from the {who}{'' if large else ' that nothing asked for'} in {span(lasted)}",
-        explanation=f"The {who} sent {count:,} {name} frames ({total:,} of that type in all), far more than its traffic explains. Each "
-        f"costs the {target} work, an answer or both. The count is certain, the intent is not: it is an attack or a broken "
-        "implementation." + ("" if large else f" The {target} closed the connection at once, so this may be a flood's beginning."),
+        explanation=f"The {who} sent {count:,} {name} frames ({total:,} of that type in all), far more than its "
+        f"traffic explains. Each costs the {target} work, an answer or both. The count is certain, the intent is not: "
+        "it is an attack or a broken implementation."
+        + ("" if large else f" The {target} closed the connection at once, so this may be a flood's beginning."),
         evidence=point(mark, f"{name}: first or last of {count:,}", side=side),
         details={"by": who, "frame": name, "count": count, "seconds": lasted},
-        retry_safe="unknown", retry_why="Calls are not refused by the flood itself; the connection may be closed over it.",
-        fix=FIX, key=(name, side), count=count,
+        retry_safe="unknown",
+        retry_why="Calls are not refused by the flood itself; the connection may be closed over it.",
+        fix=FIX,
+        key=(name, side),
+        count=count,
         stream=h2.halves[CLIENT].highest_stream or None if h2.opened == 1 else None,
-    )  # fmt: skip
+    )
 
 
 def check_rapid_reset(session: Session) -> Iterator[Match]:
@@ -135,16 +148,28 @@ def check_rapid_reset(session: Session) -> Iterator[Match]:
     ):
         return
     yield Match(
-        severity="error", certainty=sure(session), who=["client"],
+        severity="error",
+        certainty=sure(session),
+        who=["client"],
         title=f"The client opened and reset {h2.client_resets:,} of {h2.opened:,} streams within {span(lasted)}",
-        explanation=f"{h2.client_resets:,} streams were reset by the client before any answer, with at most {h2.max_open} open at once: "
-        "the pattern of HTTP/2 rapid reset (CVE-2023-44487), which makes a server start work that is cancelled at once. The count "
-        "and the rate are certain; a client that retries and cancels in a loop looks the same.",
+        explanation=f"{h2.client_resets:,} streams were reset by the client before any answer, with at most "
+        f"{h2.max_open} open at once: the pattern of HTTP/2 rapid reset (CVE-2023-44487), which makes a server start "
+        "work that is cancelled at once. The count and the rate are certain; a client that retries and cancels in a "
+        "loop looks the same.",
         evidence=point(h2.rapid, "RST_STREAM: the first", side=CLIENT),
-        details={"by": "client", "count": h2.client_resets, "opened": h2.opened, "rate": round(rate, 1), "max_open": h2.max_open},
-        retry_safe="no", retry_why="The client itself gave these calls up.",
-        fix=FIX, stream=h2.rapid_stream or None, count=h2.client_resets,
-    )  # fmt: skip
+        details={
+            "by": "client",
+            "count": h2.client_resets,
+            "opened": h2.opened,
+            "rate": round(rate, 1),
+            "max_open": h2.max_open,
+        },
+        retry_safe="no",
+        retry_why="The client itself gave these calls up.",
+        fix=FIX,
+        stream=h2.rapid_stream or None,
+        count=h2.client_resets,
+    )
 
 
 def check_continuation_flood(session: Session) -> Iterator[Match]:
@@ -163,18 +188,23 @@ def check_continuation_flood(session: Session) -> Iterator[Match]:
         who = SIDE_NAMES[side]
         total = half.frames.by_type[CONTINUATION]
         yield Match(
-            severity="error", certainty=sure(session), who=[WHO[side]],
+            severity="error",
+            certainty=sure(session),
+            who=[WHO[side]],
             title=f"{frames:,} CONTINUATION frames for one header block from the {who} on stream {stream}",
-            explanation=f"The {who} strung one header block of {size:,} bytes out over {frames:,} CONTINUATION frames ({empty:,} empty, "
-            f"{total:,} on the connection, {half.frames.by_type[HEADERS]:,} HEADERS). Receivers that collect such a block without a limit "
-            "run out of memory or time (CVE-2024-27316). The count is certain.",
+            explanation=f"The {who} strung one header block of {size:,} bytes out over {frames:,} CONTINUATION frames "
+            f"({empty:,} empty, {total:,} on the connection, {half.frames.by_type[HEADERS]:,} HEADERS). Receivers that "
+            "collect such a block without a limit run out of memory or time (CVE-2024-27316). The count is certain.",
             evidence=[show(excerpt, "HEADERS without END_HEADERS: the block begins here")],
             details={"by": who, "count": frames, "empty": empty, "bytes": size},
-            retry_safe="no", retry_why="A block like this is refused again.",
-            fix="Limit header blocks and CONTINUATION frames: nghttp2 1.61, Node 18.20.1/20.12.1, Go 1.21.9/1.22.2, Envoy 1.29.3, "
-            "Apache 2.4.59 or later.",
-            key=side, stream=stream or None, count=frames,
-        )  # fmt: skip
+            retry_safe="no",
+            retry_why="A block like this is refused again.",
+            fix="Limit header blocks and CONTINUATION frames: nghttp2 1.61, Node 18.20.1/20.12.1, Go 1.21.9/1.22.2, "
+            "Envoy 1.29.3, Apache 2.4.59 or later.",
+            key=side,
+            stream=stream or None,
+            count=frames,
+        )
 
 
 def _bomb(session: Session, violation: Violation) -> Told:
@@ -182,8 +212,9 @@ def _bomb(session: Session, violation: Violation) -> Told:
     size, wire = violation.facts.get("list_size", 0), violation.facts.get("wire_size", 0)
     return Told(
         title=f"{wire:,} bytes of headers from the {side} decode to {size:,} on stream {violation.stream}",
-        explanation=f"The header block on stream {violation.stream} grows from {wire:,} to {size:,} bytes when decoded, by naming large table "
-        "entries over and over: an HPACK bomb (CVE-2016-6581). Receivers must stop at their header list limit.",
+        explanation=f"The header block on stream {violation.stream} grows from {wire:,} to {size:,} bytes when "
+        "decoded, by naming large table entries over and over: an HPACK bomb (CVE-2016-6581). Receivers must stop at "
+        "their header list limit.",
         note=f"header block: {wire:,} bytes, {size:,} when decoded",
         fix="Set SETTINGS_MAX_HEADER_LIST_SIZE and enforce it while decoding; refuse such peers.",
     )
@@ -198,23 +229,35 @@ def check_hpack_bomb(session: Session) -> Iterator[Match]:
 
 RULES: tuple[Rule, ...] = (
     Rule(
-        id="h2-flood", title="A flood of frames",
+        id="h2-flood",
+        title="A flood of frames",
         summary="One side sends PING, SETTINGS, ACK, PRIORITY, empty DATA or unknown frames in masses.",
-        references=("RFC 9113 §10.5", "CVE-2019-9512", "CVE-2019-9515", "CVE-2019-9518"), scope="session", check=check_flood,
+        references=("RFC 9113 §10.5", "CVE-2019-9512", "CVE-2019-9515", "CVE-2019-9518"),
+        scope="session",
+        check=check_flood,
     ),
     Rule(
-        id="h2-rapid-reset", title="Rapid reset",
+        id="h2-rapid-reset",
+        title="Rapid reset",
         summary="The client opens streams and resets them at once, in masses.",
-        references=("RFC 9113 §10.5", "CVE-2023-44487"), scope="session", check=check_rapid_reset,
+        references=("RFC 9113 §10.5", "CVE-2023-44487"),
+        scope="session",
+        check=check_rapid_reset,
     ),
     Rule(
-        id="h2-continuation-flood", title="A flood of CONTINUATION frames",
+        id="h2-continuation-flood",
+        title="A flood of CONTINUATION frames",
         summary="A header block is strung out over very many CONTINUATION frames.",
-        references=("RFC 9113 §10.5", "CVE-2024-27316"), scope="session", check=check_continuation_flood,
+        references=("RFC 9113 §10.5", "CVE-2024-27316"),
+        scope="session",
+        check=check_continuation_flood,
     ),
     Rule(
-        id="hpack-bomb", title="An HPACK bomb",
+        id="hpack-bomb",
+        title="An HPACK bomb",
         summary="A small header block decodes to a very large header list.",
-        references=("RFC 7541 §7.3", "CVE-2016-6581"), scope="session", check=check_hpack_bomb,
+        references=("RFC 7541 §7.3", "CVE-2016-6581"),
+        scope="session",
+        check=check_hpack_bomb,
     ),
-)  # fmt: skip
+)

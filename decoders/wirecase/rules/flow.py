@@ -1,4 +1,4 @@
-"""Rules on flow control (RFC 9113 §5.2, §6.9; catalogue §6). Windows are recomputed by the walk, in the sender's favour."""
+"""Rules on flow control (RFC 9113 §5.2, §6.9). Windows are recomputed by the walk, in the sender's favour."""
 
 from __future__ import annotations
 
@@ -53,20 +53,31 @@ def _stall(call: Call, side: int, starved: Mark, until: int, scope: str) -> Matc
     owed = inside_message(call, side)
     initial = call.session.h2.halves[OTHER[side]].settings.get(INITIAL_WINDOW_SIZE, 65535)
     return Match(
-        severity="error", certainty="certain" if owed else "probable", who=[WHO[OTHER[side]]],
-        title=f"The {sender} has used up its {scope} window and waited {span(waited)} for a WINDOW_UPDATE that never came",
-        explanation=f"The {sender} sent all that the {scope} window allowed ({where}) and owes more; the {receiver} gave no WINDOW_UPDATE for "
-        f"{span(waited)}, until the call ended. The windows were recomputed from the SETTINGS and updates in the capture. The {receiver} does "
-        "not read: a slow or blocked consumer, or an implementation that forgets to give the window back.",
+        severity="error",
+        certainty="certain" if owed else "probable",
+        who=[WHO[OTHER[side]]],
+        title=f"The {sender} has used up its {scope} window and waited {span(waited)} for a WINDOW_UPDATE that never "
+        "came",
+        explanation=f"The {sender} sent all that the {scope} window allowed ({where}) and owes more; the {receiver} "
+        f"gave no WINDOW_UPDATE for {span(waited)}, until the call ended. The windows were recomputed from the "
+        f"SETTINGS and updates in the capture. The {receiver} does not read: a slow or blocked consumer, or an "
+        "implementation that forgets to give the window back.",
         evidence=point(starved, f"the frame that took the {scope} window to 0", side=side),
-        details={"by": receiver, "blocked": sender, "scope": scope, "seconds": round(waited, 3), "initial_window": initial,
-                 **far_details(call, side)},
-        client_sees=clients.stalled(), retry_safe="unknown",
+        details={
+            "by": receiver,
+            "blocked": sender,
+            "scope": scope,
+            "seconds": round(waited, 3),
+            "initial_window": initial,
+            **far_details(call, side),
+        },
+        client_sees=clients.stalled(),
+        retry_safe="unknown",
         retry_why="The server may have handled what it read." if side == CLIENT else "The server had begun to answer.",
-        fix=f"Find out why the {receiver} stopped reading the stream (back-pressure, a blocked handler, a lock); larger windows only "
-        "postpone it.",
+        fix=f"Find out why the {receiver} stopped reading the stream (back-pressure, a blocked handler, a lock); "
+        "larger windows only postpone it.",
         key=side,
-    )  # fmt: skip
+    )
 
 
 def _sides_open(call: Call) -> Iterator[int]:
@@ -108,14 +119,20 @@ def _violation(session: Session, violation: Violation) -> Told:
     minds = bool(given) or agreed or complained or bool(session.rules_fired.get("rst-flow-control"))
     return Told(
         title=f"The {side} sent {overrun:,} bytes more than the {scope} window allowed",
-        explanation=f"A DATA frame of {facts.get('length', 0):,} bytes came with {facts.get('window', 0):,} bytes of {scope} window left. The receiver "
-        "must answer with FLOW_CONTROL_ERROR (RFC 9113 §6.9); one that doesn't buffers without bound."
-        + ("" if minds else f" The {SIDE_NAMES[receiver]}'s SETTINGS were never acknowledged and it gave no WINDOW_UPDATE: neither side heeds flow control "
-           "here, so this is no more than a remark."),
+        explanation=f"A DATA frame of {facts.get('length', 0):,} bytes came with {facts.get('window', 0):,} bytes of "
+        f"{scope} window left. The receiver must answer with FLOW_CONTROL_ERROR (RFC 9113 §6.9); one that doesn't "
+        "buffers without bound."
+        + (
+            ""
+            if minds
+            else f" The {SIDE_NAMES[receiver]}'s SETTINGS were never acknowledged and it gave no "
+            "WINDOW_UPDATE: neither side heeds flow control here, so this is no more than a remark."
+        ),
         note=f"DATA frame, {overrun:,} bytes over the {scope} window",
         fix=f"Fix or replace the flow control of the {side}'s HTTP/2 implementation.",
-        severity="error" if minds else "info", certainty="probable" if reordered else "certain",
-    )  # fmt: skip
+        severity="error" if minds else "info",
+        certainty="probable" if reordered else "certain",
+    )
 
 
 def check_violation(session: Session) -> Iterator[Match]:
@@ -129,12 +146,14 @@ def _overflow(session: Session, violation: Violation) -> Told:
     value = facts.get("value", 0)
     setting = violation.kind == "settings-value"
     return Told(
-        title=f"SETTINGS_INITIAL_WINDOW_SIZE = {value:,} from the {side} is over 2^31-1" if setting
+        title=f"SETTINGS_INITIAL_WINDOW_SIZE = {value:,} from the {side} is over 2^31-1"
+        if setting
         else f"The {side} grew the {facts.get('scope')} window to {value:,}, over 2^31-1",
-        explanation=f"No window may exceed {MAX_WINDOW:,} bytes; the other side must answer with FLOW_CONTROL_ERROR (RFC 9113 §6.9.1).",
+        explanation=f"No window may exceed {MAX_WINDOW:,} bytes; the other side must answer with FLOW_CONTROL_ERROR "
+        "(RFC 9113 §6.9.1).",
         note="SETTINGS" if setting else "WINDOW_UPDATE",
         fix=f"Fix or replace the flow control of the {side}'s HTTP/2 implementation.",
-    )  # fmt: skip
+    )
 
 
 def check_overflow(session: Session) -> Iterator[Match]:
@@ -179,48 +198,77 @@ def check_leak(session: Session) -> Iterator[Match]:
         receiver = SIDE_NAMES[OTHER[side]]
         lost = first - last
         yield Match(
-            severity="warning", certainty="probable", who=[WHO[OTHER[side]]],
-            title=f"The {SIDE_NAMES[side]}'s connection window leaks: {lost:,} bytes gone over {streams:,} finished streams",
-            explanation=f"Whenever no stream was open the {SIDE_NAMES[side]}'s connection window was lower than before: from {first:,} to {last:,} "
-            f"bytes. The {receiver} does not give back what it received, typically the bytes of reset streams; at 0 every call on the "
-            "connection stalls.",
+            severity="warning",
+            certainty="probable",
+            who=[WHO[OTHER[side]]],
+            title=f"The {SIDE_NAMES[side]}'s connection window leaks: {lost:,} bytes gone over {streams:,} finished "
+            "streams",
+            explanation=f"Whenever no stream was open the {SIDE_NAMES[side]}'s connection window was lower than "
+            f"before: from {first:,} to {last:,} bytes. The {receiver} does not give back what it received, typically "
+            "the bytes of reset streams; at 0 every call on the connection stalls.",
             evidence=point(session.side(side).last_data, "the connection's last data", side=side),
-            details={"by": receiver, "from": first, "to": last, "streams": streams, "per_stream": round(lost / max(streams, 1), 1)},
-            retry_safe="unknown", retry_why="Calls fail only once the window is used up.",
-            fix=f"Update the {receiver}'s HTTP/2 implementation; until then recycle connections before the window is gone.",
+            details={
+                "by": receiver,
+                "from": first,
+                "to": last,
+                "streams": streams,
+                "per_stream": round(lost / max(streams, 1), 1),
+            },
+            retry_safe="unknown",
+            retry_why="Calls fail only once the window is used up.",
+            fix=f"Update the {receiver}'s HTTP/2 implementation; until then recycle connections before the window is "
+            "gone.",
             key=side,
-        )  # fmt: skip
+        )
 
 
 RULES: tuple[Rule, ...] = (
     Rule(
-        id="fc-stream-stalled", title="A stream waits for flow control",
+        id="fc-stream-stalled",
+        title="A stream waits for flow control",
         summary="The sender's stream window is used up and no WINDOW_UPDATE comes.",
-        references=("RFC 9113 §5.2", "RFC 9113 §6.9"), scope="call", check=check_stream_stalled,
+        references=("RFC 9113 §5.2", "RFC 9113 §6.9"),
+        scope="call",
+        check=check_stream_stalled,
     ),
     Rule(
-        id="fc-connection-stalled", title="A connection waits for flow control",
+        id="fc-connection-stalled",
+        title="A connection waits for flow control",
         summary="The sender's connection window is used up and no WINDOW_UPDATE comes.",
-        references=("RFC 9113 §5.2", "RFC 9113 §6.9"), scope="call", check=check_connection_stalled,
+        references=("RFC 9113 §5.2", "RFC 9113 §6.9"),
+        scope="call",
+        check=check_connection_stalled,
     ),
     Rule(
-        id="fc-violation", title="More DATA than the window allows",
+        id="fc-violation",
+        title="More DATA than the window allows",
         summary="A side sends more than the flow-control window that it was given.",
-        references=("RFC 9113 §6.9",), scope="session", check=check_violation,
+        references=("RFC 9113 §6.9",),
+        scope="session",
+        check=check_violation,
     ),
     Rule(
-        id="fc-overflow", title="A window over 2^31-1",
+        id="fc-overflow",
+        title="A window over 2^31-1",
         summary="A WINDOW_UPDATE or SETTINGS makes a window larger than allowed.",
-        references=("RFC 9113 §6.9.1",), scope="session", check=check_overflow,
+        references=("RFC 9113 §6.9.1",),
+        scope="session",
+        check=check_overflow,
     ),
     Rule(
-        id="fc-zero-increment", title="WINDOW_UPDATE of 0",
+        id="fc-zero-increment",
+        title="WINDOW_UPDATE of 0",
         summary="A WINDOW_UPDATE with increment 0.",
-        references=("RFC 9113 §6.9",), scope="session", check=check_zero,
+        references=("RFC 9113 §6.9",),
+        scope="session",
+        check=check_zero,
     ),
     Rule(
-        id="fc-window-leak", title="The connection window leaks",
+        id="fc-window-leak",
+        title="The connection window leaks",
         summary="The connection window falls over completed streams: received bytes are never given back.",
-        references=("RFC 9113 §5.2.1",), scope="session", check=check_leak,
+        references=("RFC 9113 §5.2.1",),
+        scope="session",
+        check=check_leak,
     ),
-)  # fmt: skip
+)

@@ -1,4 +1,4 @@
-"""Rules on HTTP/2 frames: sizes, CONTINUATION, stream states, SETTINGS (RFC 9113 §4 to §6; catalogue §4)."""
+"""Rules on HTTP/2 frames: sizes, CONTINUATION, stream states, SETTINGS (RFC 9113 §4 to §6)."""
 
 from __future__ import annotations
 
@@ -46,13 +46,15 @@ def _frame_size(session: Session, violation: Violation) -> Told:
     known = bool(violation.facts.get("settings_seen", True))
     receiver = SIDE_NAMES[OTHER[violation.side]]
     return Told(
-        title=f"{_frame(violation)} frame of {declared:,} bytes from the {_side(violation)}, the {receiver} takes {limit:,}",
+        title=f"{_frame(violation)} frame of {declared:,} bytes from the {_side(violation)}, the {receiver} takes "
+        f"{limit:,}",
         explanation=f"The {_side(violation)} declared a frame of {declared:,} bytes. The {receiver} allows "
-        f"SETTINGS_MAX_FRAME_SIZE = {limit:,}{'' if known else ' (the default: its SETTINGS were not seen)'} and must answer with "
-        "FRAME_SIZE_ERROR (RFC 9113 §4.2). A length like this often means that the bytes are no HTTP/2 frame at all.",
+        f"SETTINGS_MAX_FRAME_SIZE = {limit:,}{'' if known else ' (the default: its SETTINGS were not seen)'} and must "
+        "answer with FRAME_SIZE_ERROR (RFC 9113 §4.2). A length like this often means that the bytes are no HTTP/2 "
+        "frame at all.",
         note=f"frame header: length {declared:,}",
-        fix=f"Make the {_side(violation)} honour the peer's SETTINGS_MAX_FRAME_SIZE, and look for something that writes "
-        "raw bytes into the connection.",
+        fix=f"Make the {_side(violation)} honour the peer's SETTINGS_MAX_FRAME_SIZE, and look for something that "
+        "writes raw bytes into the connection.",
         certainty="certain" if known else "probable",
     )
 
@@ -61,8 +63,8 @@ def _fixed_size(session: Session, violation: Violation) -> Told:
     declared, wanted = violation.facts.get("declared"), violation.facts.get("wanted")
     return Told(
         title=f"{_frame(violation)} frame of {declared} bytes from the {_side(violation)} where {wanted} are due",
-        explanation=f"A {_frame(violation)} frame has a fixed size ({wanted} bytes). The {_side(violation)} sent {declared}: "
-        "the receiver must treat that as FRAME_SIZE_ERROR (RFC 9113 §4.2, §6).",
+        explanation=f"A {_frame(violation)} frame has a fixed size ({wanted} bytes). The {_side(violation)} sent "
+        f"{declared}: the receiver must treat that as FRAME_SIZE_ERROR (RFC 9113 §4.2, §6).",
         note=f"frame header: length {declared}",
         fix=f"Fix or replace the HTTP/2 implementation of the {_side(violation)}.",
     )
@@ -71,8 +73,10 @@ def _fixed_size(session: Session, violation: Violation) -> Told:
 def _padding(session: Session, violation: Violation) -> Told:
     pad, length = violation.facts.get("pad"), violation.facts.get("length")
     return Told(
-        title=f"{_frame(violation)} frame from the {_side(violation)} claims {pad} bytes of padding in a payload of {length}",
-        explanation="Padding that is as long as the payload or longer is a connection error PROTOCOL_ERROR (RFC 9113 §6.1).",
+        title=f"{_frame(violation)} frame from the {_side(violation)} claims {pad} bytes of padding in a payload of "
+        f"{length}",
+        explanation="Padding that is as long as the payload or longer is a connection error PROTOCOL_ERROR (RFC 9113 "
+        "§6.1).",
         note=f"pad length {pad}",
         fix=f"Fix or replace the HTTP/2 implementation of the {_side(violation)}.",
     )
@@ -91,7 +95,12 @@ def _setting_value(session: Session, violation: Violation) -> Told:
 
 def check_frame_size(session: Session) -> Iterator[Match]:
     """Frames over the receiver's limit, of an illegal fixed size, padded beyond their end, or an illegal limit."""
-    kinds = {"frame-size": _frame_size, "fixed-size": _fixed_size, "padding": _padding, "settings-value": _setting_value}
+    kinds = {
+        "frame-size": _frame_size,
+        "fixed-size": _fixed_size,
+        "padding": _padding,
+        "settings-value": _setting_value,
+    }
     for match in grouped(session, kinds, accept=setting(MAX_FRAME_SIZE)):
         match.explanation += _blind_note(session)
         yield match
@@ -107,9 +116,10 @@ def _blind_note(session: Session) -> str:
 
 def _orphan(session: Session, violation: Violation) -> Told:
     return Told(
-        title=f"CONTINUATION without a header block before it, from the {_side(violation)} on stream {violation.stream}",
-        explanation="A CONTINUATION frame must follow a HEADERS, PUSH_PROMISE or CONTINUATION without END_HEADERS of the same "
-        "stream. This one follows none: a connection error PROTOCOL_ERROR (RFC 9113 §6.10).",
+        title=f"CONTINUATION without a header block before it, from the {_side(violation)} on stream "
+        f"{violation.stream}",
+        explanation="A CONTINUATION frame must follow a HEADERS, PUSH_PROMISE or CONTINUATION without END_HEADERS of "
+        "the same stream. This one follows none: a connection error PROTOCOL_ERROR (RFC 9113 §6.10).",
         note="CONTINUATION frame",
         fix=f"Fix or replace the HTTP/2 implementation of the {_side(violation)}.",
     )
@@ -119,8 +129,9 @@ def _interleaved(session: Session, violation: Violation) -> Told:
     expected = violation.facts.get("expected_stream")
     return Told(
         title=f"{_frame(violation)} frame inside the header block of stream {expected}, from the {_side(violation)}",
-        explanation=f"The {_side(violation)} began a header block on stream {expected} and sent another frame before it was "
-        "complete. Nothing may stand between HEADERS and its CONTINUATION frames (RFC 9113 §4.3, §6.10): a connection error.",
+        explanation=f"The {_side(violation)} began a header block on stream {expected} and sent another frame before "
+        "it was complete. Nothing may stand between HEADERS and its CONTINUATION frames (RFC 9113 §4.3, §6.10): a "
+        "connection error.",
         note=f"{_frame(violation)} where CONTINUATION of stream {expected} is due",
         fix=f"Two writers share the connection of the {_side(violation)} without a lock: fix or replace it.",
     )
@@ -136,23 +147,37 @@ def check_continuation(session: Session) -> Iterator[Match]:
 
 STATES = {
     "stream-id": ("{frame} on stream {stream}", "This frame type belongs on {where} (RFC 9113 §6)."),
-    "idle-stream": ("{frame} on stream {stream}, which nobody has opened",
-                    "Only HEADERS may open a stream; a frame on an idle one is a connection error (RFC 9113 §5.1)."),
-    "closed-stream": ("{frame} on stream {stream} after it was closed",
-                      "Nothing but PRIORITY, WINDOW_UPDATE or RST_STREAM in flight may follow (RFC 9113 §5.1)."),
-    "even-stream": ("the client opens the even stream {stream}",
-                    "Streams that a client opens have odd ids (RFC 9113 §5.1.1): a connection error."),
-    "regressing-stream": ("stream {stream} is opened after stream {highest}",
-                          "New ids must be higher than all before (RFC 9113 §5.1.1): a connection error."),
-    "push": ("PUSH_PROMISE where no push is allowed",
-             "A client never pushes, and a server only if SETTINGS_ENABLE_PUSH allows it (RFC 9113 §8.4)."),
-}  # fmt: skip
+    "idle-stream": (
+        "{frame} on stream {stream}, which nobody has opened",
+        "Only HEADERS may open a stream; a frame on an idle one is a connection error (RFC 9113 §5.1).",
+    ),
+    "closed-stream": (
+        "{frame} on stream {stream} after it was closed",
+        "Nothing but PRIORITY, WINDOW_UPDATE or RST_STREAM in flight may follow (RFC 9113 §5.1).",
+    ),
+    "even-stream": (
+        "the client opens the even stream {stream}",
+        "Streams that a client opens have odd ids (RFC 9113 §5.1.1): a connection error.",
+    ),
+    "regressing-stream": (
+        "stream {stream} is opened after stream {highest}",
+        "New ids must be higher than all before (RFC 9113 §5.1.1): a connection error.",
+    ),
+    "push": (
+        "PUSH_PROMISE where no push is allowed",
+        "A client never pushes, and a server only if SETTINGS_ENABLE_PUSH allows it (RFC 9113 §8.4).",
+    ),
+}
 
 
 def _state(session: Session, violation: Violation) -> Told:
     text, rule = STATES[violation.kind]
-    names = {"frame": _frame(violation), "stream": violation.stream, "highest": violation.facts.get("highest"),
-             "where": "a stream, not on the connection" if violation.stream == 0 else "stream 0"}  # fmt: skip
+    names = {
+        "frame": _frame(violation),
+        "stream": violation.stream,
+        "highest": violation.facts.get("highest"),
+        "where": "a stream, not on the connection" if violation.stream == 0 else "stream 0",
+    }
     title = text.format(**names)
     if not title.startswith("the client"):
         title = f"{title}, from the {_side(violation)}"
@@ -173,8 +198,11 @@ def check_stream_state(session: Session) -> Iterator[Match]:
     begun = session.h2.halves[CLIENT].longest_block
 
     def accept(violation: Violation) -> bool:
-        """Leave an answer out whose request was still being strung out over CONTINUATION."""
-        return begun is None or violation.kind != "idle-stream" or violation.side != SERVER or violation.stream != begun[2]
+        """Leave answers out to a request that was upgraded from HTTP/1.1, or was still being strung out."""
+        if violation.kind != "idle-stream" or violation.side != SERVER:
+            return True
+        upgraded = session.h2.upgraded and violation.stream == 1
+        return not upgraded and (begun is None or violation.stream != begun[2])
 
     yield from grouped(session, dict.fromkeys(STATES, _state), needs_whole=True, accept=accept)
     yield from grouped(session, {"settings-value": _setting_value}, accept=setting(ENABLE_PUSH))
@@ -196,16 +224,19 @@ def check_first_frame(session: Session) -> Iterator[Match]:
             continue  # no HTTP/2 at all: h2-not-http2, h2-peer-speaks-http1 or h2-bad-preface says so
         kind, excerpt = first
         yield Match(
-            severity="error", certainty="certain", who=[WHO[side]],
+            severity="error",
+            certainty="certain",
+            who=[WHO[side]],
             title=f"The {SIDE_NAMES[side]}'s first frame is {frame_name(kind)}, not SETTINGS",
-            explanation="Each side must begin with a SETTINGS frame, which may be empty (RFC 9113 §3.4). Many peers close the "
-            "connection on anything else.",
+            explanation="Each side must begin with a SETTINGS frame, which may be empty (RFC 9113 §3.4). Many peers "
+            "close the connection on anything else.",
             evidence=[show(excerpt, f"first frame: {frame_name(kind)}")],
             details={"by": SIDE_NAMES[side], "frame": frame_name(kind)},
-            retry_safe="unknown", retry_why="The connection cannot be used; whether a call was processed is not known.",
+            retry_safe="unknown",
+            retry_why="The connection cannot be used; whether a call was processed is not known.",
             fix=f"Fix or replace the HTTP/2 implementation of the {SIDE_NAMES[side]}.",
             key=side,
-        )  # fmt: skip
+        )
 
 
 def check_settings_acked(session: Session) -> Iterator[Match]:
@@ -223,17 +254,21 @@ def check_settings_acked(session: Session) -> Iterator[Match]:
             continue
         waited = span(seconds(late[0].mark, end))
         yield Match(
-            severity="warning", certainty="probable", who=[WHO[receiver]],
+            severity="warning",
+            certainty="probable",
+            who=[WHO[receiver]],
             title=f"The {SIDE_NAMES[receiver]} never acknowledged the {SIDE_NAMES[side]}'s SETTINGS ({waited})",
-            explanation=f"The {SIDE_NAMES[receiver]} went on sending after the SETTINGS frame, without the ACK that must follow as "
-            "soon as it is processed (RFC 9113 §6.5.3). Its sender may close with SETTINGS_TIMEOUT, and lowered limits never "
-            "take effect.",
+            explanation=f"The {SIDE_NAMES[receiver]} went on sending after the SETTINGS frame, without the ACK that "
+            "must follow as soon as it is processed (RFC 9113 §6.5.3). Its sender may close with SETTINGS_TIMEOUT, and "
+            "lowered limits never take effect.",
             evidence=point(late[0].mark, "SETTINGS without an ACK", side=side),
             details={"by": SIDE_NAMES[receiver], "unacknowledged": len(late), "seconds": seconds(late[0].mark, end)},
-            retry_safe="unknown", retry_why="Calls are not touched by this alone.",
+            retry_safe="unknown",
+            retry_why="Calls are not touched by this alone.",
             fix=f"Fix or replace the HTTP/2 implementation of the {SIDE_NAMES[receiver]}.",
-            key=side, count=len(late),
-        )  # fmt: skip
+            key=side,
+            count=len(late),
+        )
 
 
 def check_padded(call: Call) -> Iterator[Match]:
@@ -244,7 +279,9 @@ def check_padded(call: Call) -> Iterator[Match]:
             continue
         shown = call.response if side == SERVER else call.request
         yield Match(
-            severity="info", certainty="certain", who=[WHO[side]],
+            severity="info",
+            certainty="certain",
+            who=[WHO[side]],
             title=f"The {SIDE_NAMES[side]} pads its frames ({padded} PADDED on stream {call.stream.id})",
             explanation="Padding is legal (RFC 9113 §6.1), but some gRPC clients fail a call on padded DATA or HEADERS "
             "(C-core: 'unsupported data flags').",
@@ -252,39 +289,57 @@ def check_padded(call: Call) -> Iterator[Match]:
             details={"by": SIDE_NAMES[side], "padded": padded},
             fix="Turn padding off where the client cannot take it.",
             key=side,
-        )  # fmt: skip
+        )
 
 
 RULES: tuple[Rule, ...] = (
     Rule(
-        id="h2-frame-size", title="A frame has a size that is not allowed",
-        summary="A frame is longer than the receiver's SETTINGS_MAX_FRAME_SIZE, has a length other than its type demands, or "
-        "claims more padding than payload.",
-        references=("RFC 9113 §4.2", "RFC 9113 §6"), scope="session", check=check_frame_size,
+        id="h2-frame-size",
+        title="A frame has a size that is not allowed",
+        summary="A frame is longer than the receiver's SETTINGS_MAX_FRAME_SIZE, has a length other than its type "
+        "demands, or claims more padding than payload.",
+        references=("RFC 9113 §4.2", "RFC 9113 §6"),
+        scope="session",
+        check=check_frame_size,
     ),
     Rule(
-        id="h2-continuation-violation", title="CONTINUATION out of place",
+        id="h2-continuation-violation",
+        title="CONTINUATION out of place",
         summary="A CONTINUATION frame without a header block before it, or another frame inside a header block.",
-        references=("RFC 9113 §4.3", "RFC 9113 §6.10"), scope="session", check=check_continuation,
+        references=("RFC 9113 §4.3", "RFC 9113 §6.10"),
+        scope="session",
+        check=check_continuation,
     ),
     Rule(
-        id="h2-stream-state-violation", title="A frame on a stream that cannot take it",
+        id="h2-stream-state-violation",
+        title="A frame on a stream that cannot take it",
         summary="A frame on an idle or closed stream, an even or regressing stream id, or a push that nobody allowed.",
-        references=("RFC 9113 §5.1", "RFC 9113 §5.1.1"), scope="session", check=check_stream_state,
+        references=("RFC 9113 §5.1", "RFC 9113 §5.1.1"),
+        scope="session",
+        check=check_stream_state,
     ),
     Rule(
-        id="h2-first-frame-not-settings", title="The first frame is not SETTINGS",
+        id="h2-first-frame-not-settings",
+        title="The first frame is not SETTINGS",
         summary="A side does not begin its half of the connection with a SETTINGS frame.",
-        references=("RFC 9113 §3.4",), scope="session", check=check_first_frame,
+        references=("RFC 9113 §3.4",),
+        scope="session",
+        check=check_first_frame,
     ),
     Rule(
-        id="h2-settings-not-acked", title="SETTINGS never acknowledged",
+        id="h2-settings-not-acked",
+        title="SETTINGS never acknowledged",
         summary="A side went on sending for a long time without acknowledging the peer's SETTINGS.",
-        references=("RFC 9113 §6.5.3",), scope="session", check=check_settings_acked,
+        references=("RFC 9113 §6.5.3",),
+        scope="session",
+        check=check_settings_acked,
     ),
     Rule(
-        id="h2-padded-data", title="Padded frames",
+        id="h2-padded-data",
+        title="Padded frames",
         summary="Legal padding that some clients fail a call on.",
-        references=("RFC 9113 §6.1", "RFC 9113 §6.2"), scope="call", check=check_padded,
+        references=("RFC 9113 §6.1", "RFC 9113 §6.2"),
+        scope="call",
+        check=check_padded,
     ),
-)  # fmt: skip
+)

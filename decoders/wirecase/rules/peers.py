@@ -1,4 +1,4 @@
-"""Rules on who speaks what: HTTP/1, TLS or something else where HTTP/2 is due (RFC 9113 §3; catalogue §4, §8)."""
+"""Rules on who speaks what: HTTP/1, TLS or something else where HTTP/2 is due (RFC 9113 §3)."""
 
 from __future__ import annotations
 
@@ -18,15 +18,26 @@ from wirecase.session.session import Session
 
 GREETINGS = (
     (b"SSH-", "an SSH server"),
-    (b"220 ", "an SMTP or FTP server"), (b"220-", "an SMTP or FTP server"),
-    (b"+OK", "a POP3 or Redis server"), (b"-ERR", "a Redis server"), (b"-DENIED", "a Redis server"),
-    (b"* OK", "an IMAP server"), (b"RFB ", "a VNC server"), (b"AMQP", "an AMQP broker"), (b"INFO {", "a NATS server"),
-    (b"EFATAL", "a PostgreSQL server"), (b"E\x00\x00\x00", "a PostgreSQL server"), (b"RTSP/", "an RTSP server"),
+    (b"220 ", "an SMTP or FTP server"),
+    (b"220-", "an SMTP or FTP server"),
+    (b"+OK", "a POP3 or Redis server"),
+    (b"-ERR", "a Redis server"),
+    (b"-DENIED", "a Redis server"),
+    (b"* OK", "an IMAP server"),
+    (b"RFB ", "a VNC server"),
+    (b"AMQP", "an AMQP broker"),
+    (b"INFO {", "a NATS server"),
+    (b"EFATAL", "a PostgreSQL server"),
+    (b"E\x00\x00\x00", "a PostgreSQL server"),
+    (b"RTSP/", "an RTSP server"),
     (b"ERROR\r\n", "a memcached server"),
-)  # fmt: skip
+)
 """First bytes of servers that speak something else."""
-PLAIN_ON_TLS = (b"plain HTTP request was sent to HTTPS", b"Client sent an HTTP request to an HTTPS server",
-                b"speaking plain HTTP to an SSL-enabled server")  # fmt: skip
+PLAIN_ON_TLS = (
+    b"plain HTTP request was sent to HTTPS",
+    b"Client sent an HTTP request to an HTTPS server",
+    b"speaking plain HTTP to an SSL-enabled server",
+)
 """What nginx, Go and Apache answer to plaintext on a TLS port."""
 RETRY_NO = "Nothing changes until the address, the port or the protocol does."
 
@@ -62,18 +73,30 @@ def check_http1(session: Session) -> Iterator[Match]:
     if any(text in server for text in PLAIN_ON_TLS):
         return  # tls-plaintext-mismatch says it better
     yield Match(
-        severity="error", certainty=sure(session), who=["server", "client"],
+        severity="error",
+        certainty=sure(session),
+        who=["server", "client"],
         title=f"The server answers the HTTP/2 preface with {lines[0][:60]!r}: it speaks HTTP/1 only",
-        explanation="The client spoke HTTP/2 with prior knowledge, as gRPC does without TLS, and the other end answered in HTTP/1"
+        explanation="The client spoke HTTP/2 with prior knowledge, as gRPC does without TLS, and the other end "
+        "answered in HTTP/1"
         + (f" (it calls itself {name!r})" if name else "")
-        + ". No call can work on this connection. Either the address leads to the wrong port, or HTTP/2 is not switched on there.",
+        + ". No call can work on this connection. Either the address leads to the wrong port, or HTTP/2 is not "
+        "switched on there.",
         evidence=_evidence(got, "status line where a SETTINGS frame is due", sent, "the client's HTTP/2 preface"),
-        details={"http_status": status, "status_line": lines[0][:200], "server": name, "text": body[:200].decode("latin-1"),
-                 "by": "server"},
-        retry_safe="yes", retry_why="No call was processed, but " + RETRY_NO[0].lower() + RETRY_NO[1:],
-        fix="Switch HTTP/2 without TLS on at that port ('listen … http2' or 'http2 on' in nginx, 'proto h2' on the bind line of "
-        "haproxy, 'http2_protocol_options' or codec_type AUTO in Envoy, 'Protocols h2c' in Apache), or use the gRPC port.",
-    )  # fmt: skip
+        across=session.server.address,
+        details={
+            "http_status": status,
+            "status_line": lines[0][:200],
+            "server": name,
+            "text": body[:200].decode("latin-1"),
+            "by": "server",
+        },
+        retry_safe="yes",
+        retry_why="No call was processed, but " + RETRY_NO[0].lower() + RETRY_NO[1:],
+        fix="Switch HTTP/2 without TLS on at that port ('listen … http2' or 'http2 on' in nginx, 'proto h2' on the "
+        "bind line of haproxy, 'http2_protocol_options' or codec_type AUTO in Envoy, 'Protocols h2c' in Apache), or "
+        "use the gRPC port.",
+    )
 
 
 def check_bad_preface(session: Session) -> Iterator[Match]:
@@ -91,20 +114,31 @@ def check_bad_preface(session: Session) -> Iterator[Match]:
     asks = http1 and b"\r\nupgrade: h2c" in client.lower()
     shown = client[: len(PREFACE)].decode("latin-1")
     yield Match(
-        severity="info" if asks else "error", certainty=sure(session), who=["client"],
-        title=f"The client sends an HTTP/1 request ({line!r}) to an HTTP/2 server" if http1
+        severity="info" if asks else "error",
+        certainty=sure(session),
+        who=["client"],
+        title=f"The client sends an HTTP/1 request ({line!r}) to an HTTP/2 server"
+        if http1
         else f"The client's first bytes are {shown!r}, not the HTTP/2 preface",
-        explanation="An HTTP/2 connection without TLS begins with the 24 bytes 'PRI * HTTP/2.0\\r\\n\\r\\nSM\\r\\n\\r\\n' (RFC 9113 §3.4). "
-        "The server speaks HTTP/2 and must close the connection. "
-        + ("The client asked for an upgrade to h2c in HTTP/1.1, which is legal but obsolete; this server begins with HTTP/2 at once." if asks
-           else "A health check, a browser or a probe that speaks HTTP/1 often does this." if http1
-           else "Either the client is broken or something changed its bytes."),
+        explanation="An HTTP/2 connection without TLS begins with the 24 bytes 'PRI * "
+        "HTTP/2.0\\r\\n\\r\\nSM\\r\\n\\r\\n' (RFC 9113 §3.4). The server speaks HTTP/2 and must close the connection. "
+        + (
+            "The client asked for an upgrade to h2c in HTTP/1.1, which is legal but obsolete; this server begins with "
+            "HTTP/2 at once."
+            if asks
+            else "A health check, a browser or a probe that speaks HTTP/1 often does this."
+            if http1
+            else "Either the client is broken or something changed its bytes."
+        ),
         evidence=_evidence(sent, "where the preface is due", got, "the server speaks HTTP/2"),
+        across=session.server.address,
         details={"by": "client", "text": line, "http1": http1},
-        retry_safe="no", retry_why=RETRY_NO,
+        retry_safe="no",
+        retry_why=RETRY_NO,
         fix="Make the client speak HTTP/2 with prior knowledge, or point it (and health checks) at an HTTP/1 port."
-        if http1 else "Fix or replace the HTTP/2 implementation of the client.",
-    )  # fmt: skip
+        if http1
+        else "Fix or replace the HTTP/2 implementation of the client.",
+    )
 
 
 def check_not_http2(session: Session) -> Iterator[Match]:
@@ -119,15 +153,20 @@ def check_not_http2(session: Session) -> Iterator[Match]:
         name = "a MySQL or MariaDB server"
     shown = server[:40].decode("latin-1")
     yield Match(
-        severity="error", certainty=sure(session), who=["client", "server"],
+        severity="error",
+        certainty=sure(session),
+        who=["client", "server"],
         title=f"The server's first bytes are {shown!r}, not HTTP/2" + (f": {name}" if name else ""),
         explanation="The client sent the HTTP/2 preface; what came back is no HTTP/2 frame"
-        + (f" but the greeting of {name}" if name else "") + ". Most likely the address or the port is wrong.",
+        + (f" but the greeting of {name}" if name else "")
+        + ". Most likely the address or the port is wrong.",
         evidence=_evidence(got, "first bytes where a SETTINGS frame is due", sent, "the client's HTTP/2 preface"),
+        across=session.server.address,
         details={"by": "server", "text": server[:64].decode("latin-1"), "protocol": name},
-        retry_safe="yes", retry_why="No call was processed, but " + RETRY_NO[0].lower() + RETRY_NO[1:],
+        retry_safe="yes",
+        retry_why="No call was processed, but " + RETRY_NO[0].lower() + RETRY_NO[1:],
         fix="Check the target's address and port.",
-    )  # fmt: skip
+    )
 
 
 def check_tls_mismatch(session: Session) -> Iterator[Match]:
@@ -139,27 +178,37 @@ def check_tls_mismatch(session: Session) -> Iterator[Match]:
     if looks_like_tls(client) and not looks_like_tls(server):
         spoken = "HTTP/2" if looks_like_frame(server) else "HTTP/1" if server.startswith(b"HTTP/") else "plaintext"
         yield Match(
-            severity="error", certainty=sure(session), who=["client", "server"],
+            severity="error",
+            certainty=sure(session),
+            who=["client", "server"],
             title=f"The client speaks TLS to a server that speaks {spoken} in plaintext",
-            explanation=f"The client's first bytes are a TLS handshake record; the server's are {spoken} without TLS. The client will "
-            "report a handshake failure ('wrong version number', 'first record does not look like a TLS handshake').",
+            explanation=f"The client's first bytes are a TLS handshake record; the server's are {spoken} without TLS. "
+            "The client will report a handshake failure ('wrong version number', 'first record does not look like a "
+            "TLS handshake').",
             evidence=_evidence(sent, "TLS handshake record", got, f"{spoken} in plaintext"),
+            across=session.server.address,
             details={"tls": "client", "plaintext": "server", "protocol": spoken},
-            retry_safe="yes", retry_why="No call was sent, but " + RETRY_NO[0].lower() + RETRY_NO[1:],
+            retry_safe="yes",
+            retry_why="No call was sent, but " + RETRY_NO[0].lower() + RETRY_NO[1:],
             fix="Use plaintext credentials (http://, insecure channel) for this port, or switch TLS on there.",
-        )  # fmt: skip
+        )
     elif plain_client and (looks_like_tls(server) or any(text in server for text in PLAIN_ON_TLS)):
         alert = looks_like_tls(server)
         yield Match(
-            severity="error", certainty=sure(session), who=["client", "server"],
+            severity="error",
+            certainty=sure(session),
+            who=["client", "server"],
             title="The client speaks plaintext to a TLS port" + (" and gets a TLS alert" if alert else ""),
             explanation="The client's first bytes are HTTP without TLS; the server answers with "
-            + ("a TLS alert record" if alert else "the words of a TLS port") + ". No call can work on this connection.",
+            + ("a TLS alert record" if alert else "the words of a TLS port")
+            + ". No call can work on this connection.",
             evidence=_evidence(got, "TLS alert" if alert else "the server says that it expects TLS", sent, "plaintext"),
+            across=session.server.address,
             details={"tls": "server", "plaintext": "client", "text": "" if alert else server[:200].decode("latin-1")},
-            retry_safe="yes", retry_why="No call was processed, but " + RETRY_NO[0].lower() + RETRY_NO[1:],
+            retry_safe="yes",
+            retry_why="No call was processed, but " + RETRY_NO[0].lower() + RETRY_NO[1:],
             fix="Use TLS credentials (https://, secure channel) for this port, or the plaintext port.",
-        )  # fmt: skip
+        )
 
 
 def check_close_before_settings(session: Session) -> Iterator[Match]:
@@ -173,43 +222,66 @@ def check_close_before_settings(session: Session) -> Iterator[Match]:
         return
     how = "TCP FIN" if end[1] == "fin" else "TCP RST"
     yield Match(
-        severity="error", certainty="certain", who=["server", "proxy"],
+        severity="error",
+        certainty="certain",
+        who=["server", "proxy"],
         title=f"The server accepted the connection and closed it ({how}) before it sent SETTINGS",
-        explanation="The server took the TCP connection and the client's HTTP/2 preface, and closed without sending a single byte. "
-        "Overloaded or shutting-down servers do this, a proxy without a backend, and servers that expect TLS or HTTP/1 here.",
-        evidence=[*point(end[2], f"{how} from the server", side=SERVER), show(sent, "the client's HTTP/2 preface", role="context")],
+        explanation="The server took the TCP connection and the client's HTTP/2 preface, and closed without sending a "
+        "single byte. Overloaded or shutting-down servers do this, a proxy without a backend, and servers that expect "
+        "TLS or HTTP/1 here.",
+        evidence=[
+            *point(end[2], f"{how} from the server", side=SERVER),
+            show(sent, "the client's HTTP/2 preface", role="context"),
+        ],
+        across=session.server.address,
         details={"by": "server", "how": end[1], "open_streams": session.h2.open_at_end_count},
-        retry_safe="unknown", retry_why="The server sent nothing, not even SETTINGS; it may have read the request, but it never "
-        "answered on HTTP/2.",
-        fix="Look at the server's log at this time; check its connection limits, and that TLS and HTTP/2 are configured alike "
-        "on both ends.",
-    )  # fmt: skip
+        retry_safe="unknown",
+        retry_why="The server sent nothing, not even SETTINGS; it may have read the request, but "
+        "it never answered on HTTP/2.",
+        fix="Look at the server's log at this time; check its connection limits, and that TLS and HTTP/2 are "
+        "configured alike on both ends.",
+    )
 
 
 RULES: tuple[Rule, ...] = (
     Rule(
-        id="h2-peer-speaks-http1", title="The server speaks HTTP/1 to an HTTP/2 client",
+        id="h2-peer-speaks-http1",
+        title="The server speaks HTTP/1 to an HTTP/2 client",
         summary="The HTTP/2 preface is answered with an HTTP/1 status line.",
-        references=("RFC 9113 §3.3", "RFC 9113 §3.4"), scope="session", check=check_http1,
+        references=("RFC 9113 §3.3", "RFC 9113 §3.4"),
+        scope="session",
+        check=check_http1,
     ),
     Rule(
-        id="h2-bad-preface", title="The client does not begin with the HTTP/2 preface",
+        id="h2-bad-preface",
+        title="The client does not begin with the HTTP/2 preface",
         summary="The first bytes to an HTTP/2 server are not the connection preface, e.g. an HTTP/1 request.",
-        references=("RFC 9113 §3.4",), scope="session", check=check_bad_preface,
+        references=("RFC 9113 §3.4",),
+        scope="session",
+        check=check_bad_preface,
     ),
     Rule(
-        id="h2-not-http2", title="The server speaks something else",
+        id="h2-not-http2",
+        title="The server speaks something else",
         summary="The HTTP/2 preface is answered by another protocol: SSH, a database, mail.",
-        references=("RFC 9113 §3.4",), scope="session", check=check_not_http2,
+        references=("RFC 9113 §3.4",),
+        scope="session",
+        check=check_not_http2,
     ),
     Rule(
-        id="tls-plaintext-mismatch", title="TLS on one end, plaintext on the other",
+        id="tls-plaintext-mismatch",
+        title="TLS on one end, plaintext on the other",
         summary="One side speaks TLS and the other does not.",
-        references=("RFC 8446 §5.1", "RFC 9113 §3.3"), scope="session", check=check_tls_mismatch,
+        references=("RFC 8446 §5.1", "RFC 9113 §3.3"),
+        scope="session",
+        check=check_tls_mismatch,
     ),
     Rule(
-        id="close-before-settings", title="Closed before SETTINGS",
+        id="close-before-settings",
+        title="Closed before SETTINGS",
         summary="The server accepts the connection and closes it without having sent anything.",
-        references=("RFC 9113 §3.4",), scope="session", check=check_close_before_settings,
+        references=("RFC 9113 §3.4",),
+        scope="session",
+        check=check_close_before_settings,
     ),
-)  # fmt: skip
+)

@@ -22,7 +22,7 @@ def far(call: Call, side: int = SERVER) -> str:
     done = f"after {body.messages:,} {'message' if body.messages == 1 else 'messages'}"
     pending = body.pending()
     if pending is None or body.bad is not None:
-        return done if body.messages else f"after the {what} headers, before any of its body" if not body.bytes else done
+        return done if body.messages or body.bytes else f"after the {what} headers, before any of its body"
     if pending.declared is None:
         return f"{done}, inside the prefix of the next ({len(pending.prefix)} of 5 bytes)"
     if not body.messages:
@@ -58,7 +58,8 @@ def around(call: Call, side: int = SERVER) -> list[Evidence]:
     body = call.response_body if side == SERVER else call.request_body
     pending = body.pending() if body is not None and not body.lost and body.bad is None else None
     if pending is not None:
-        length = "its prefix is cut" if pending.declared is None else f"{pending.got:,} of {pending.declared:,} bytes came"
+        got, declared = pending.got, pending.declared
+        length = "its prefix is cut" if declared is None else f"{got:,} of {declared:,} bytes came"
         found.append(show(pending.excerpt, f"the unfinished message: {length}", role="context"))
     headers = call.response if side == SERVER else call.request
     if headers is not None:
@@ -86,10 +87,15 @@ def aged(call: Call, mark: Mark | None) -> str:
 def retry(call: Call) -> tuple[RetrySafe, str]:
     """Return whether a call that broke off may be repeated, and why."""
     if not call.stream.ended[CLIENT] and inside_message(call, CLIENT):
-        return "unknown", "The server had not got the whole request, but earlier messages of the stream may have been handled."
+        return (
+            "unknown",
+            "The server had not got the whole request, but may have handled earlier messages of the stream.",
+        )
     if call.response is None:
         return "unknown", "The server had the request and sent nothing back: whether it acted on it is not on the wire."
     if call.response_body is not None and call.response_body.messages:
-        return "no", "The server had begun to answer: repeating the call delivers messages twice. Resume from the last message "\
-            "if the API allows it, or repeat only what is idempotent."  # fmt: skip
+        return "no", (
+            "The server had begun to answer: repeating the call delivers messages twice. Resume from the last message "
+            "if the API allows it, or repeat only what is idempotent."
+        )
     return "unknown", "The server had accepted the call: repeat it only if it is idempotent."

@@ -1,4 +1,4 @@
-"""Rules on RST_STREAM: by whom, with which code, after how much of the answer (RFC 9113 §5.4.2, §7; catalogue §5)."""
+"""Rules on RST_STREAM: by whom, with which code, after how much of the answer (RFC 9113 §5.4.2, §7)."""
 
 from __future__ import annotations
 
@@ -14,26 +14,31 @@ from wirecase.session.call import Call
 
 NO_ERROR, PROTOCOL, INTERNAL, FLOW_CONTROL, CANCEL = 0, 1, 2, 3, 8
 REFUSED, CALM, HTTP11 = 7, 11, 13
-OWN_RULE = {PROTOCOL: "rst-protocol-error", FLOW_CONTROL: "rst-flow-control", REFUSED: "rst-refused-stream",
-            CALM: "rst-enhance-your-calm", HTTP11: "rst-http11-required"}  # fmt: skip
+OWN_RULE = {
+    PROTOCOL: "rst-protocol-error",
+    FLOW_CONTROL: "rst-flow-control",
+    REFUSED: "rst-refused-stream",
+    CALM: "rst-enhance-your-calm",
+    HTTP11: "rst-http11-required",
+}
 """Codes that have a rule of their own."""
 HINTS = {
-    NO_ERROR: "NO_ERROR says that nothing is wrong; Envoy resets with it by default when its upstream breaks off, and some clients "
-    "(tonic before 0.14.6) take it for a clean end of the body and report success.",
-    INTERNAL: "INTERNAL_ERROR is what nginx sends when its upstream breaks off after the response has begun, and what servers send "
-    "when a handler fails.",
-    CANCEL: "CANCEL from the server is how proxies end a stream that ran into their timeout, and how servers drop a call whose "
-    "handler was cancelled; some clients (tonic before 0.14.6) take it for a clean end of the body.",
-}  # fmt: skip
+    NO_ERROR: "NO_ERROR says that nothing is wrong; Envoy resets with it by default when its upstream breaks off, and "
+    "some clients (tonic before 0.14.6) take it for a clean end of the body and report success.",
+    INTERNAL: "INTERNAL_ERROR is what nginx sends when its upstream breaks off after the response has begun, and what "
+    "servers send when a handler fails.",
+    CANCEL: "CANCEL from the server is how proxies end a stream that ran into their timeout, and how servers drop a "
+    "call whose handler was cancelled; some clients (tonic before 0.14.6) take it for a clean end of the body.",
+}
 FIX_RESET = (
-    "Look at the log of the hop that answers on this connection at this time. Timeouts that end streams: grpc_read_timeout and "
-    "grpc_send_timeout in nginx, 'timeout server' in haproxy, route.timeout and stream_idle_timeout in Envoy. If that hop is a "
-    "proxy, capture its upstream side too."
+    "Look at the log of the hop that answers on this connection at this time. Timeouts that end streams: "
+    "grpc_read_timeout and grpc_send_timeout in nginx, 'timeout server' in haproxy, route.timeout and "
+    "stream_idle_timeout in Envoy. If that hop is a proxy, capture its upstream side too."
 )
 
 
 def _telling_reset(call: Call) -> Reset | None:
-    """Return the reset that ended a call or followed its complete response; one behind TCP's end or a GOAWAY tells nothing."""
+    """Return the reset that ended a call or followed its response; one behind TCP's end or a GOAWAY tells nothing."""
     ending = call.ending
     return ending.reset if ending is not None and ending.how not in ("fin", "tcp-rst", "goaway") else None
 
@@ -61,46 +66,73 @@ def _reset_by_server(call: Call, *, after_headers: bool) -> Iterator[Match]:
     safe, why = retry(call)
     where = far(call)
     yield Match(
-        severity="error", certainty="certain", who=["server", "proxy"],
+        severity="error",
+        certainty="certain",
+        who=["server", "proxy"],
         title=f"The server reset the stream with {name} ({code}) {where}",
-        explanation=f"RST_STREAM {name} came from the server's side {aged(call, ending.mark)} after the request, {where} and before any "
+        explanation=f"RST_STREAM {name} came from the server's side {aged(call, ending.mark)} after the request, "
+        f"{where} and before any "
         f"status. The frame is certain; why it was sent is not on the wire. {HINTS.get(code, '')}".rstrip(),
         evidence=[show(ending.reset.excerpt, f"RST_STREAM, error code {code}: {name}"), *around(call)],
-        details={"error_code": code, "error_name": name, "by": "server", "http_status": call.http_status,
-                 "seconds": age(call, ending.mark), **far_details(call)},
+        details={
+            "error_code": code,
+            "error_name": name,
+            "by": "server",
+            "http_status": call.http_status,
+            "seconds": age(call, ending.mark),
+            **far_details(call),
+        },
         client_sees=clients.rst_midbody(code) if after_headers else clients.rst_before_headers(code),
-        retry_safe=safe, retry_why=why, fix=FIX_RESET, key=code,
-    )  # fmt: skip
+        retry_safe=safe,
+        retry_why=why,
+        fix=FIX_RESET,
+        key=code,
+    )
 
 
 def check_refused(call: Call) -> Iterator[Match]:
     """RST_STREAM REFUSED_STREAM: never processed."""
     yield from _with_code(
-        call, REFUSED, severity="warning", certainty="certain", safe="yes",
+        call,
+        REFUSED,
+        severity="warning",
+        certainty="certain",
+        safe="yes",
         why="REFUSED_STREAM promises that the request was not processed (RFC 9113 §8.7).",
-        text="The receiver refused the stream before any processing: too many concurrent streams, or it is shutting down.",
-        fix="Retry on another connection; raise MAX_CONCURRENT_STREAMS (http2_max_concurrent_streams, max_concurrent_streams) or "
-        "spread calls over more connections.",
-    )  # fmt: skip
+        text="The receiver refused the stream before any processing: too many concurrent streams, or it is shutting "
+        "down.",
+        fix="Retry on another connection; raise MAX_CONCURRENT_STREAMS (http2_max_concurrent_streams, "
+        "max_concurrent_streams) or spread calls over more connections.",
+    )
 
 
 def check_calm(call: Call) -> Iterator[Match]:
     """RST_STREAM ENHANCE_YOUR_CALM."""
     yield from _with_code(
-        call, CALM, severity="error", certainty="certain", safe="unknown",
+        call,
+        CALM,
+        severity="error",
+        certainty="certain",
+        safe="unknown",
         why="The sender limits load; whether this call was processed is not told.",
-        text="ENHANCE_YOUR_CALM says that the peer causes too much load: too many frames, resets, pings or too large headers.",
-        fix="Slow the caller down: fewer concurrent calls, larger keep-alive intervals, smaller metadata; or raise the limit.",
+        text="ENHANCE_YOUR_CALM says that the peer causes too much load: too many frames, resets, pings or too large "
+        "headers.",
+        fix="Slow the caller down: fewer concurrent calls, larger keep-alive intervals, smaller metadata; or raise the "
+        "limit.",
     )
 
 
 def check_flow_control(call: Call) -> Iterator[Match]:
     """RST_STREAM FLOW_CONTROL_ERROR."""
     yield from _with_code(
-        call, FLOW_CONTROL, severity="error", certainty="certain", safe="unknown",
+        call,
+        FLOW_CONTROL,
+        severity="error",
+        certainty="certain",
+        safe="unknown",
         why="Whether the call was processed is not told.",
-        text="FLOW_CONTROL_ERROR says that the peer sent more than the window allowed, or made a window overflow. Whether that is "
-        "so is recomputed from the capture: see fc-violation and fc-overflow, if any.",
+        text="FLOW_CONTROL_ERROR says that the peer sent more than the window allowed, or made a window overflow. "
+        "Whether that is so is recomputed from the capture: see fc-violation and fc-overflow, if any.",
         fix="Look for a bug in the flow control of either end; a proxy that replays DATA is a candidate too.",
     )
 
@@ -108,7 +140,12 @@ def check_flow_control(call: Call) -> Iterator[Match]:
 def check_http11(call: Call) -> Iterator[Match]:
     """RST_STREAM HTTP_1_1_REQUIRED."""
     yield from _with_code(
-        call, HTTP11, severity="error", certainty="certain", safe="no", why="The same request is refused again over HTTP/2.",
+        call,
+        HTTP11,
+        severity="error",
+        certainty="certain",
+        safe="no",
+        why="The same request is refused again over HTTP/2.",
         text="HTTP_1_1_REQUIRED asks for HTTP/1.1, which gRPC cannot do: this endpoint does not take gRPC.",
         fix="Route the call to an endpoint that speaks gRPC over HTTP/2.",
     )
@@ -120,11 +157,15 @@ def check_protocol_error(call: Call) -> Iterator[Match]:
     reset = ending.reset if ending else None
     blames = "the client's" if reset is not None and reset.side == SERVER else "the server's"
     yield from _with_code(
-        call, PROTOCOL, severity="error", certainty="certain", safe="unknown",
+        call,
+        PROTOCOL,
+        severity="error",
+        certainty="certain",
+        safe="unknown",
         why="Whether the call was processed is not told.",
-        text=f"PROTOCOL_ERROR says that the sender found {blames} frames in breach of HTTP/2. Breaches that the capture shows are "
-        "findings of their own; if there is none, the sender may be wrong, or uses the code for something else (nginx after a "
-        "timeout, some servers for any bad request).",
+        text=f"PROTOCOL_ERROR says that the sender found {blames} frames in breach of HTTP/2. Breaches that the "
+        "capture shows are findings of their own; if there is none, the sender may be wrong, or uses the code for "
+        "something else (nginx after a timeout, some servers for any bad request).",
         fix="Look at the frames just before, and at the log of the side that sent the reset.",
     )
 
@@ -132,7 +173,7 @@ def check_protocol_error(call: Call) -> Iterator[Match]:
 def _with_code(
     call: Call, code: int, *, severity: Severity, certainty: Certainty, safe: RetrySafe, why: str, text: str, fix: str
 ) -> Iterator[Match]:
-    """Yield the match for a reset with `code`, whoever sent it; after a complete response it is worth a warning at most."""
+    """Yield the match for a reset with `code`, whoever sent it; after a complete response it is a warning at most."""
     reset = _telling_reset(call)
     if reset is None or reset.code != code:
         return
@@ -144,15 +185,31 @@ def _with_code(
     if complete:  # what the client threw away in full is told by grpc-message-too-large
         severity = "info" if code == CALM and side == CLIENT else "warning"
     yield Match(
-        severity=severity, certainty=certainty, who=who,
+        severity=severity,
+        certainty=certainty,
+        who=who,
         title=f"The {by} reset the stream with {name} ({code}) {where}",
-        explanation=f"RST_STREAM {name} from the {by}, {aged(call, reset.excerpt.mark)} after the request, {where}. {text}",
+        explanation=f"RST_STREAM {name} from the {by}, {aged(call, reset.excerpt.mark)} after the request, {where}. "
+        f"{text}",
         evidence=[show(reset.excerpt, f"RST_STREAM, error code {code}: {name}"), *around(call)],
-        details={"error_code": code, "error_name": name, "by": by, "http_status": call.http_status,
-                 "seconds": age(call, reset.excerpt.mark), **far_details(call)},
-        client_sees=[] if side == CLIENT else clients.rst_midbody(code) if call.response else clients.rst_before_headers(code),
-        retry_safe=safe, retry_why=why, fix=fix, key=side,
-    )  # fmt: skip
+        details={
+            "error_code": code,
+            "error_name": name,
+            "by": by,
+            "http_status": call.http_status,
+            "seconds": age(call, reset.excerpt.mark),
+            **far_details(call),
+        },
+        client_sees=[]
+        if side == CLIENT
+        else clients.rst_midbody(code)
+        if call.response
+        else clients.rst_before_headers(code),
+        retry_safe=safe,
+        retry_why=why,
+        fix=fix,
+        key=side,
+    )
 
 
 def check_cancel(call: Call) -> Iterator[Match]:
@@ -169,58 +226,97 @@ def check_cancel(call: Call) -> Iterator[Match]:
     timeout = grpc_timeout(call)
     asked = f" Its grpc-timeout was {timeout:g} s." if timeout is not None else ""
     yield Match(
-        severity="info" if usual else "warning", certainty="certain", who=["client"],
+        severity="info" if usual else "warning",
+        certainty="certain",
+        who=["client"],
         title=f"The client reset the stream with {name} ({code}) {where}",
-        explanation=f"RST_STREAM {name} came from the client {aged(call, reset.excerpt.mark)} after its request, {where}.{asked} "
-        + ("A cancelled call, a passed deadline and a client that can't read the answer all look like this." if usual
-           else "The client met an error of its own or one in the answer."),
+        explanation=f"RST_STREAM {name} came from the client {aged(call, reset.excerpt.mark)} after its request, "
+        f"{where}.{asked} "
+        + (
+            "A cancelled call, a passed deadline and a client that can't read the answer all look like this."
+            if usual
+            else "The client met an error of its own or one in the answer."
+        ),
         evidence=[show(reset.excerpt, f"RST_STREAM, error code {code}: {name}"), *around(call)],
-        details={"error_code": code, "error_name": name, "by": "client", "grpc_timeout": timeout,
-                 "seconds": age(call, reset.excerpt.mark), **far_details(call)},
-        retry_safe="unknown", retry_why="The client itself ended the call; the server may have acted on it.",
-        fix="Look at the client's log; if calls are given up for slowness, raise the deadline or find out what is slow.", key=code,
-    )  # fmt: skip
+        details={
+            "error_code": code,
+            "error_name": name,
+            "by": "client",
+            "grpc_timeout": timeout,
+            "seconds": age(call, reset.excerpt.mark),
+            **far_details(call),
+        },
+        retry_safe="unknown",
+        retry_why="The client itself ended the call; the server may have acted on it.",
+        fix="Look at the client's log; if calls are given up for slowness, raise the deadline or find out what is "
+        "slow.",
+        key=code,
+    )
 
 
 RULES: tuple[Rule, ...] = (
     Rule(
-        id="rst-midbody", title="The stream was reset in the middle of the response",
+        id="rst-midbody",
+        title="The stream was reset in the middle of the response",
         summary="RST_STREAM from the server after response headers and before a final status.",
-        references=("RFC 9113 §5.4.2", "RFC 9113 §7", "gRPC PROTOCOL-HTTP2, Errors"), scope="call", check=check_rst_midbody,
+        references=("RFC 9113 §5.4.2", "RFC 9113 §7", "gRPC PROTOCOL-HTTP2, Errors"),
+        scope="call",
+        check=check_rst_midbody,
     ),
     Rule(
-        id="rst-before-headers", title="The stream was reset before any response",
+        id="rst-before-headers",
+        title="The stream was reset before any response",
         summary="RST_STREAM from the server before response headers.",
-        references=("RFC 9113 §5.4.2", "RFC 9113 §7", "gRPC PROTOCOL-HTTP2, Errors"), scope="call", check=check_rst_before_headers,
+        references=("RFC 9113 §5.4.2", "RFC 9113 §7", "gRPC PROTOCOL-HTTP2, Errors"),
+        scope="call",
+        check=check_rst_before_headers,
     ),
     Rule(
-        id="rst-refused-stream", title="The stream was refused",
+        id="rst-refused-stream",
+        title="The stream was refused",
         summary="RST_STREAM REFUSED_STREAM: the request was not processed and may be repeated.",
-        references=("RFC 9113 §7", "RFC 9113 §8.7"), scope="call", check=check_refused,
+        references=("RFC 9113 §7", "RFC 9113 §8.7"),
+        scope="call",
+        check=check_refused,
     ),
     Rule(
-        id="rst-enhance-your-calm", title="The stream was reset for excessive load",
+        id="rst-enhance-your-calm",
+        title="The stream was reset for excessive load",
         summary="RST_STREAM ENHANCE_YOUR_CALM.",
-        references=("RFC 9113 §7",), scope="call", check=check_calm,
+        references=("RFC 9113 §7",),
+        scope="call",
+        check=check_calm,
     ),
     Rule(
-        id="rst-flow-control", title="The stream was reset for flow control",
+        id="rst-flow-control",
+        title="The stream was reset for flow control",
         summary="RST_STREAM FLOW_CONTROL_ERROR.",
-        references=("RFC 9113 §6.9", "RFC 9113 §7"), scope="call", check=check_flow_control,
+        references=("RFC 9113 §6.9", "RFC 9113 §7"),
+        scope="call",
+        check=check_flow_control,
     ),
     Rule(
-        id="rst-http11-required", title="The endpoint wants HTTP/1.1",
+        id="rst-http11-required",
+        title="The endpoint wants HTTP/1.1",
         summary="RST_STREAM HTTP_1_1_REQUIRED.",
-        references=("RFC 9113 §7",), scope="call", check=check_http11,
+        references=("RFC 9113 §7",),
+        scope="call",
+        check=check_http11,
     ),
     Rule(
-        id="rst-protocol-error", title="The stream was reset for a breach of the protocol",
+        id="rst-protocol-error",
+        title="The stream was reset for a breach of the protocol",
         summary="RST_STREAM PROTOCOL_ERROR, from either side.",
-        references=("RFC 9113 §5.4", "RFC 9113 §7"), scope="call", check=check_protocol_error,
+        references=("RFC 9113 §5.4", "RFC 9113 §7"),
+        scope="call",
+        check=check_protocol_error,
     ),
     Rule(
-        id="rst-cancel-by-client", title="The client gave the call up",
+        id="rst-cancel-by-client",
+        title="The client gave the call up",
         summary="RST_STREAM CANCEL (or another code without a rule of its own) from the client.",
-        references=("RFC 9113 §7", "gRPC PROTOCOL-HTTP2, Errors"), scope="call", check=check_cancel,
+        references=("RFC 9113 §7", "gRPC PROTOCOL-HTTP2, Errors"),
+        scope="call",
+        check=check_cancel,
     ),
-)  # fmt: skip
+)

@@ -1,4 +1,4 @@
-"""Rules on TCP: refused, unanswered, silent, reset, retransmitting, closed windows (RFC 9293; catalogue §8)."""
+"""Rules on TCP: refused, unanswered, silent, reset, retransmitting, closed windows (RFC 9293)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SILENT_SECONDS = 1.0
 STORM_SEGMENTS = 50
 STORM_SHARE = 0.05
 STORM_HEAVY = 0.25
-"""Retransmissions: how many at least, and from which share of the packets on they are told, or a warning if calls failed."""
+"""Retransmissions: how many at least, from which share of the packets they are told, or warned of if calls failed."""
 ZERO_SECONDS = 1.0
 """Seconds at a window of 0 that are worth a word."""
 
@@ -31,16 +31,25 @@ def check_refused(session: Session) -> Iterator[Match]:
         return
     waited = seconds(client.syn, server.rst)
     yield Match(
-        severity="error", certainty="certain", who=["server"],
+        severity="error",
+        certainty="certain",
+        who=["server"],
         title=f"{server.address} refused the connection (SYN answered by RST)",
-        explanation=f"The SYN to {server.address} was answered with RST after {span(waited)}: nothing listens on that port there, or a firewall "
-        "rejects it. Behind a proxy this is what a 502, 503 or UNAVAILABLE on the other leg means.",
-        evidence=[*point(server.rst, "RST in answer to SYN", side=SERVER), *point(client.syn, "SYN", side=CLIENT, role="context")],
+        explanation=f"The SYN to {server.address} was answered with RST after {span(waited)}: nothing listens on that "
+        "port there, or a firewall rejects it. Behind a proxy this is what a 502, 503 or UNAVAILABLE on the other leg "
+        "means.",
+        evidence=[
+            *point(server.rst, "RST in answer to SYN", side=SERVER),
+            *point(client.syn, "SYN", side=CLIENT, role="context"),
+        ],
         details={"address": server.address, "client": client.address, "by": "server", "syns": client.syns},
-        client_sees=clients.refused(server.address), retry_safe="yes", retry_why="No connection came about, so nothing was sent.",
-        fix="Start the server, or correct the address or port (service, endpoints, upstream of the proxy); check readiness probes.",
+        client_sees=clients.refused(server.address),
+        retry_safe="yes",
+        retry_why="No connection came about, so nothing was sent.",
+        fix="Start the server, or correct the address or port (service, endpoints, upstream of the proxy); check "
+        "readiness probes.",
         across=server.address,
-    )  # fmt: skip
+    )
 
 
 def check_connect_timeout(session: Session) -> Iterator[Match]:
@@ -52,17 +61,25 @@ def check_connect_timeout(session: Session) -> Iterator[Match]:
     if waited < SYN_WAIT:
         return
     yield Match(
-        severity="error", certainty="certain", who=["network", "server"],
+        severity="error",
+        certainty="certain",
+        who=["network", "server"],
         title=f"{server.address} did not answer {client.syns} SYNs in {span(waited)}",
-        explanation=f"The client repeated its SYN to {server.address} {client.syns - 1} times and nothing came back, not even a refusal: a firewall "
-        "or security group drops the packets, the address is not in use, or the way back is broken.",
-        evidence=[*point(client.syn, "first SYN", side=CLIENT), *point(client.last, "last SYN, unanswered", side=CLIENT, role="context")],
+        explanation=f"The client repeated its SYN to {server.address} {client.syns - 1} times and nothing came back, "
+        "not even a refusal: a firewall or security group drops the packets, the address is not in use, or the way "
+        "back is broken.",
+        evidence=[
+            *point(client.syn, "first SYN", side=CLIENT),
+            *point(client.last, "last SYN, unanswered", side=CLIENT, role="context"),
+        ],
         details={"address": server.address, "client": client.address, "syns": client.syns, "seconds": round(waited, 3)},
-        client_sees=clients.connect_timeout(server.address), retry_safe="yes",
+        client_sees=clients.connect_timeout(server.address),
+        retry_safe="yes",
         retry_why="No connection came about, so nothing was sent.",
-        fix="Check firewalls, security groups, network policies and routes to this address; set a connect timeout shorter than the deadline.",
+        fix="Check firewalls, security groups, network policies and routes to this address; set a connect timeout "
+        "shorter than the deadline.",
         across=server.address,
-    )  # fmt: skip
+    )
 
 
 def check_peer_silent(session: Session) -> Iterator[Match]:
@@ -80,20 +97,35 @@ def check_peer_silent(session: Session) -> Iterator[Match]:
         who, other = SIDE_NAMES[side], SIDE_NAMES[OTHER[side]]
         streams: list[tuple[int, Mark | None]] = list(session.h2.open_at_end)
         yield Match(
-            severity="error", certainty=sure(session, "probable"), who=["network", WHO[OTHER[side]]],
+            severity="error",
+            certainty=sure(session, "probable"),
+            who=["network", WHO[OTHER[side]]],
             title=f"The {other} fell silent: {len(tail)} retransmissions in {span(waited)} got no answer",
-            explanation=f"The {who} sent bytes at stream offset {facts.acked or 0:,} again and again and not a single packet came back from the "
-            f"{other}, no ACK, no RST. The path is a black hole (link down, firewall state lost, MTU), or the {other}'s machine is gone.",
-            evidence=[*point(facts.tail_since, "first segment that was never acknowledged", side=side),
-                      *point(tail[-1], "its last retransmission", side=side, role="context"),
-                      *point(peer.last, f"the last packet from the {other}", side=OTHER[side], role="context")],
-            details={"by": other, "retransmissions": len(tail), "seconds": round(waited, 3), "acknowledged": facts.acked,
-                     "sent": facts.sent, "open_streams": session.h2.open_at_end_count},
-            client_sees=clients.stalled(), retry_safe="unknown",
+            explanation=f"The {who} sent bytes at stream offset {facts.acked or 0:,} again and again and not a single "
+            f"packet came back from the {other}, no ACK, no RST. The path is a black hole (link down, firewall state "
+            f"lost, MTU), or the {other}'s machine is gone.",
+            evidence=[
+                *point(facts.tail_since, "first segment that was never acknowledged", side=side),
+                *point(tail[-1], "its last retransmission", side=side, role="context"),
+                *point(peer.last, f"the last packet from the {other}", side=OTHER[side], role="context"),
+            ],
+            details={
+                "by": other,
+                "retransmissions": len(tail),
+                "seconds": round(waited, 3),
+                "acknowledged": facts.acked,
+                "sent": facts.sent,
+                "open_streams": session.h2.open_at_end_count,
+            },
+            client_sees=clients.stalled(),
+            retry_safe="unknown",
             retry_why="What was in flight may or may not have been processed.",
-            fix="Look at the network between at that time; keep-alive PINGs (and TCP_USER_TIMEOUT) find such connections sooner.",
-            key=side, stream=streams[0][0] if streams else None, streams=streams[1:],
-        )  # fmt: skip
+            fix="Look at the network between at that time; keep-alive PINGs (and TCP_USER_TIMEOUT) find such "
+            "connections sooner.",
+            key=side,
+            stream=streams[0][0] if streams else None,
+            streams=streams[1:],
+        )
 
 
 def check_reset(session: Session) -> Iterator[Match]:
@@ -110,18 +142,27 @@ def check_reset(session: Session) -> Iterator[Match]:
     cut = count > 0 and side == SERVER and not told and session.calls_seen > 0
     streams: list[tuple[int, Mark | None]] = list(session.h2.open_at_end)
     yield Match(
-        severity="warning" if cut else "info", certainty=sure(session),
+        severity="warning" if cut else "info",
+        certainty=sure(session),
         who=["server", "proxy", "network"] if side == SERVER else ["client", "network"],
-        title=f"The {who} reset the TCP connection" + (f" with {count:,} streams open" if count else " with no stream open"),
+        title=f"The {who} reset the TCP connection"
+        + (f" with {count:,} streams open" if count else " with no stream open"),
         explanation=f"TCP RST came from the {who}'s side and no FIN before it. "
-        + ("Calls that were open are lost." if count else "No call was open, so none was lost; processes that exit with unread input "
-           "close like this."),
+        + (
+            "Calls that were open are lost."
+            if count
+            else "No call was open, so none was lost; processes that exit with unread input close like this."
+        ),
         evidence=point(mark, f"TCP RST from the {who}", side=side),
-        details={"by": who, "open_streams": count}, retry_safe="unknown",
+        details={"by": who, "open_streams": count},
+        retry_safe="unknown",
         retry_why="A reset does not say what was processed.",
         fix="Look at the log of the side that reset, and for devices between that do so in its name.",
-        key=side, stream=streams[0][0] if streams else None, streams=streams[1:],
-    )  # fmt: skip
+        key=side,
+        stream=streams[0][0] if streams else None,
+        streams=streams[1:],
+        across=None if count else "nothing open",
+    )
 
 
 def check_storm(session: Session) -> Iterator[Match]:
@@ -133,15 +174,19 @@ def check_storm(session: Session) -> Iterator[Match]:
             continue
         who = SIDE_NAMES[side]
         yield Match(
-            severity="warning" if share >= STORM_HEAVY and session.calls_failed else "info", certainty=sure(session), who=["network"],
+            severity="warning" if share >= STORM_HEAVY and session.calls_failed else "info",
+            certainty=sure(session),
+            who=["network"],
             title=f"The {who} sent {facts.retransmissions:,} of {facts.packets:,} packets again ({share:.0%})",
-            explanation="So many retransmissions mean loss on the path behind the capture point (or a capture that lost the ACKs). TCP repairs it; "
-            "calls become slow and deadlines pass.",
+            explanation="So many retransmissions mean loss on the path behind the capture point (or a capture that "
+            "lost the ACKs). TCP repairs it; calls become slow and deadlines pass.",
             evidence=point(facts.last_data, f"the {who}'s last data", side=side),
             details={"retransmissions": facts.retransmissions, "packets": facts.packets, "share": round(share, 4)},
-            retry_safe="unknown", retry_why="No call fails by this alone.",
-            fix="Look for loss on the path: errors and drops of interfaces, shapers, overloaded links, MTU.", key=side,
-        )  # fmt: skip
+            retry_safe="unknown",
+            retry_why="No call fails by this alone.",
+            fix="Look for loss on the path: errors and drops of interfaces, shapers, overloaded links, MTU.",
+            key=side,
+        )
 
 
 def check_zero_window(session: Session) -> Iterator[Match]:
@@ -157,26 +202,72 @@ def check_zero_window(session: Session) -> Iterator[Match]:
         who, other = SIDE_NAMES[side], SIDE_NAMES[OTHER[side]]
         ended = " and stood there at the end" if still else ""
         yield Match(
-            severity="warning", certainty=sure(session), who=[WHO[side]],
+            severity="warning",
+            certainty=sure(session),
+            who=[WHO[side]],
             title=f"The {who}'s TCP window was 0 for {span(total)}{ended}",
-            explanation=f"The {who}'s program did not read from its socket: its receive buffer was full {facts.zero_windows} times, and the {other} "
-            "had to wait. A blocked or overloaded process does this, or one that is stopped.",
-            evidence=point(facts.zero_window or facts.last, "the window is 0" if still else f"the {who}'s last packet", side=side),
+            explanation=f"The {who}'s program did not read from its socket: its receive buffer was full "
+            f"{facts.zero_windows} times, and the {other} had to wait. A blocked or overloaded process does this, or "
+            "one that is stopped.",
+            evidence=point(
+                facts.zero_window or facts.last, "the window is 0" if still else f"the {who}'s last packet", side=side
+            ),
             details={"by": who, "seconds": round(total, 3), "times": facts.zero_windows, "open": still},
-            retry_safe="unknown", retry_why="Calls are slowed down; whether one failed is told beside it.",
-            fix=f"Find out why the {who} does not read: blocked event loop, CPU, garbage collection, a stopped process.", key=side,
-        )  # fmt: skip
+            retry_safe="unknown",
+            retry_why="Calls are slowed down; whether one failed is told beside it.",
+            fix=f"Find out why the {who} does not read: blocked event loop, CPU, garbage collection, a stopped "
+            "process.",
+            key=side,
+        )
 
 
 RULES: tuple[Rule, ...] = (
-    Rule("tcp-refused", "The connection was refused", "A SYN was answered by RST.", ("RFC 9293 §3.10.7.1",), "session", check_refused),
-    Rule("tcp-connect-timeout", "The server's address does not answer", "SYNs were repeated without any answer.",
-         ("RFC 9293 §3.8.3",), "session", check_connect_timeout),
-    Rule("tcp-peer-silent", "The peer fell silent", "Retransmissions got no answer at all.", ("RFC 9293 §3.8.3", "RFC 6298"),
-         "session", check_peer_silent),
-    Rule("tcp-reset", "The connection was reset", "A TCP RST without a FIN before it.", ("RFC 9293 §3.5.3",), "session", check_reset),
-    Rule("tcp-retransmission-storm", "Many retransmissions", "A large share of the packets was sent again.",
-         ("RFC 6298", "RFC 9293 §3.8"), "session", check_storm),
-    Rule("tcp-zero-window", "A receiver does not read", "A TCP receive window stayed at 0.", ("RFC 9293 §3.8.6",), "session",
-         check_zero_window),
-)  # fmt: skip
+    Rule(
+        "tcp-refused",
+        "The connection was refused",
+        "A SYN was answered by RST.",
+        ("RFC 9293 §3.10.7.1",),
+        "session",
+        check_refused,
+    ),
+    Rule(
+        "tcp-connect-timeout",
+        "The server's address does not answer",
+        "SYNs were repeated without any answer.",
+        ("RFC 9293 §3.8.3",),
+        "session",
+        check_connect_timeout,
+    ),
+    Rule(
+        "tcp-peer-silent",
+        "The peer fell silent",
+        "Retransmissions got no answer at all.",
+        ("RFC 9293 §3.8.3", "RFC 6298"),
+        "session",
+        check_peer_silent,
+    ),
+    Rule(
+        "tcp-reset",
+        "The connection was reset",
+        "A TCP RST without a FIN before it.",
+        ("RFC 9293 §3.5.3",),
+        "session",
+        check_reset,
+    ),
+    Rule(
+        "tcp-retransmission-storm",
+        "Many retransmissions",
+        "A large share of the packets was sent again.",
+        ("RFC 6298", "RFC 9293 §3.8"),
+        "session",
+        check_storm,
+    ),
+    Rule(
+        "tcp-zero-window",
+        "A receiver does not read",
+        "A TCP receive window stayed at 0.",
+        ("RFC 9293 §3.8.6",),
+        "session",
+        check_zero_window,
+    ),
+)

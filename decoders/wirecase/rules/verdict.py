@@ -11,9 +11,13 @@ _SERIOUS = ("error", "warning")
 _WEIGHT = {"error": 0, "warning": 1, "info": 2}
 _SURE = {"certain": 0, "probable": 1, "possible": 2}
 _SIDES = {
-    "server": "the server's side", "proxy": "a proxy", "client": "the client", "network": "the network", "capture": "the capture",
+    "server": "the server's side",
+    "proxy": "a proxy",
+    "client": "the client",
+    "network": "the network",
+    "capture": "the capture",
     "unknown": "unknown",
-}  # fmt: skip
+}
 
 
 _COUNT_CALLS = ("h2-rapid-reset",)
@@ -39,7 +43,7 @@ def _descendants(findings: list[Finding]) -> dict[str, set[str]]:
 
 
 def _calls(findings: list[Finding]) -> int:
-    """Return how many calls findings name: the streams of their places, and at least their count (places stop at 100)."""
+    """Return how many calls findings name: the streams of their places, at least their count (places stop at 100)."""
     named: set[tuple[int, int]] = set()
     most = 0
     for finding in findings:
@@ -66,9 +70,17 @@ def roots(findings: list[Finding]) -> list[Finding]:
     found = [f for f in findings if f.caused_by is None and (f.severity in _SERIOUS or heaviest(f) < _WEIGHT["info"])]
     explained = {finding.id: _calls([by_id[number] for number in below[finding.id]]) for finding in found}
     found.sort(
-        key=lambda f: (is_limit(f), heaviest(f), -explained[f.id], -len(below[f.id]), _WEIGHT[f.severity], _SURE[f.certainty],
-                       f.time if f.time is not None else 1 << 63, f.id)
-    )  # fmt: skip
+        key=lambda f: (
+            is_limit(f),
+            heaviest(f),
+            -explained[f.id],
+            -len(below[f.id]),
+            _WEIGHT[f.severity],
+            _SURE[f.certainty],
+            f.time if f.time is not None else 1 << 63,
+            f.id,
+        )
+    )
     return found
 
 
@@ -89,9 +101,13 @@ def blast(findings: list[Finding], run: Run) -> Blast:
         if finding.time is not None:
             times.append(finding.time)
     return Blast(
-        calls=count, of=total, share=round(count / total, 4) if total else 0.0, paths=[path for path, _ in paths.most_common(10)],
-        first=min(times, default=None), last=max(times, default=None),
-    )  # fmt: skip
+        calls=count,
+        of=total,
+        share=round(count / total, 4) if total else 0.0,
+        paths=[path for path, _ in paths.most_common(10)],
+        first=min(times, default=None),
+        last=max(times, default=None),
+    )
 
 
 def _counted(count: int, noun: str, plural: str | None = None) -> str:
@@ -107,17 +123,26 @@ def not_inspected(findings: list[Finding], run: Run) -> list[str]:
     for protocol, words in (("http1", "HTTP/1 connection"), ("other", "connection")):
         count = run.protocols.get(protocol, 0)
         if count:
-            phrases.append(_counted(count, words) + (" of another protocol" if protocol == "other" and count == 1 else
-                           " of other protocols" if protocol == "other" else ""))  # fmt: skip
+            phrases.append(
+                _counted(count, words)
+                + (
+                    " of another protocol"
+                    if protocol == "other" and count == 1
+                    else " of other protocols"
+                    if protocol == "other"
+                    else ""
+                )
+            )
     for kind, count in sorted(run.other_calls.items()):
         name = {"grpc-web": "gRPC-Web", "connect": "Connect"}.get(kind, kind)
         phrases.append(f"the messages of {_counted(count, name + ' call')}")
     for rule, words in (
-        ("obs-gap", "bytes missing from the capture"), ("obs-snaplen", "packets cut by the snaplen"),
+        ("obs-gap", "bytes missing from the capture"),
+        ("obs-snaplen", "packets cut by the snaplen"),
         ("obs-one-direction", "one direction of some connections"),
         ("obs-midconnection", "what came before the capture began"),
         ("obs-capture-ends", "how the calls ended that were open at the end of the capture"),
-    ):  # fmt: skip
+    ):
         hit = {place.connection for f in findings if f.rule == rule for place in f.occurrences}
         if hit:
             phrases.append(f"{words} ({_counted(len(hit), 'connection')})")
@@ -131,6 +156,12 @@ def not_inspected(findings: list[Finding], run: Run) -> list[str]:
 def _who(finding: Finding) -> str:
     who = finding.who[0] if finding.who else "unknown"
     return _SIDES[who]
+
+
+def _at(finding: Finding) -> str:
+    """Return the server's address, where the sentence does not name it."""
+    server = finding.connection.server if finding.connection else ""
+    return f" ({server})" if server and finding.who[:1] == ["server"] and server not in finding.title else ""
 
 
 def _sentence(text: str) -> str:
@@ -159,7 +190,7 @@ def _headline(findings: list[Finding], causes: list[Finding], spread: Blast, uns
     more = len({finding.rule for finding in faults} - {first.rule})
     others = f" {_counted(more, 'further root cause')} below." if more else ""
     sure = "" if first.certainty == "certain" else f" ({first.certainty})"
-    where = f" Most likely at fault{sure}: {_who(first)}."
+    where = f" Most likely at fault{sure}: {_who(first)}{_at(first)}."
     return f"{hit}: {_sentence(first.title)}{where}{hosts}{others}{tail}"
 
 
@@ -170,10 +201,15 @@ def _clean(run: Run, unseen: list[str]) -> str:
     if calls.total:
         parts = [f"{calls.ok:,} ok"]
         if calls.failed:
-            parts.append(f"{calls.failed:,} ended with an error status or a cancel of the application")
+            untold = min(calls.failed, calls.by_status.get("none", 0))
+            if calls.failed > untold:
+                parts.append(f"{calls.failed - untold:,} with an error status of the application")
+            if untold:
+                parts.append(f"{untold:,} without a status (cancelled, or its end was not seen)")
         if calls.unfinished:
             parts.append(f"{calls.unfinished:,} unfinished")
-        return f"No wire fault {seen}: {_counted(calls.total, 'gRPC call')} on {_counted(plain, 'HTTP/2 connection')}, {', '.join(parts)}."
+        where = f"{_counted(calls.total, 'gRPC call')} on {_counted(plain, 'HTTP/2 connection')}"
+        return f"No wire fault {seen}: {where}, {', '.join(parts)}."
     if plain:
         return f"No wire fault {seen}: {_counted(plain, 'HTTP/2 connection')}, no gRPC call."
     total = sum(run.protocols.values())
@@ -190,5 +226,6 @@ def verdict(findings: list[Finding], run: Run) -> Verdict:
     return Verdict(
         headline=_headline(findings, causes, spread, unseen, run),
         root_causes=[finding.id for finding in causes if finding.severity in _SERIOUS or not is_limit(finding)],
-        not_inspected=unseen, blast=spread,
-    )  # fmt: skip
+        not_inspected=unseen,
+        blast=spread,
+    )

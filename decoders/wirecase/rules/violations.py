@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,7 +35,11 @@ Tell = Callable[[Session, Violation], Told]
 
 
 def grouped(
-    session: Session, kinds: dict[str, Tell], *, needs_whole: bool = False, accept: Callable[[Violation], bool] | None = None
+    session: Session,
+    kinds: Mapping[str, Tell],
+    *,
+    needs_whole: bool = False,
+    accept: Callable[[Violation], bool] | None = None,
 ) -> Iterator[Match]:
     """Yield one match for each (kind, side) among `kinds` that the walk met on a side that speaks HTTP/2.
 
@@ -56,7 +60,7 @@ def grouped(
 
 
 def setting(*numbers: int) -> Callable[[Violation], bool]:
-    """Return a filter that takes illegal values (kind ``settings-value``) of these settings only, and all other kinds."""
+    """Return a filter that takes illegal values (``settings-value``) of these settings only, and all other kinds."""
     return lambda violation: violation.kind != "settings-value" or violation.facts.get("setting") in numbers
 
 

@@ -6,9 +6,11 @@ says about gRPC is worked out once per distinct block (`RequestView`, `ResponseV
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from wirecase.grpc.compression import Budget
 from wirecase.grpc.messages import MessageReader, are_plain_messages
@@ -18,6 +20,9 @@ from wirecase.http2.ordinary import ODD, REQUEST, RESPONSE, TRAILERS, Exchange
 from wirecase.model import CLIENT, SERVER, CallTotals, Marks
 from wirecase.session.call import Call, CallKind, Ending
 from wirecase.session.session import Session
+
+if TYPE_CHECKING:
+    from wirecase.http2.bulk import Kept
 
 _PLAIN = (None, b"identity")
 _BENIGN_AFTER_END = (0, 8)
@@ -109,14 +114,32 @@ class CallLog:
     def number(self) -> None:
         """Give the calls opened since the last time their index, in the order of their request headers."""
         trackers, self.trackers = self.trackers, []
-        opened = [entry for tracker in trackers for entry in tracker.take_opened()]
+        opened: list[Opened] = []
+        kept: list[Kept] = []
+        for tracker in trackers:
+            mine, ranges = tracker.take_opened()
+            opened += mine
+            kept += ranges
+        if kept:
+            self._number_many(opened, kept)
+            return
         if len(trackers) > 1:
             opened.sort(key=_place)
         for index, (_, _, call) in enumerate(opened, self.numbered):
-            call.index = index
-            if isinstance(call, Exchange) and call.call is not None:
-                call.call.index = index
+            _set_index(call, index)
         self.numbered += len(opened)
+
+    def _number_many(self, opened: list[Opened], kept: list[Kept]) -> None:
+        """The same where calls were recognised in columns; all of them stand in the same batch of packets."""
+        import numpy as np
+
+        single = np.array([_packed_place(entry) for entry in opened], dtype=np.int64)
+        places = np.sort(np.concatenate([single, *(many.places for many in kept)]))
+        for entry, index in zip(opened, np.searchsorted(places, single).tolist(), strict=True):
+            _set_index(entry[2], self.numbered + index)
+        for many in kept:
+            many.number(self.numbered + np.searchsorted(places, many.places))
+        self.numbered += len(places)
 
     def by_status(self) -> dict[str, int]:
         """Return the calls by the name of their grpc-status."""
@@ -141,6 +164,19 @@ def _place(opened: Opened) -> tuple[int, int, int]:
     return (mark.source, mark.packet, mark.offset)
 
 
+def _packed_place(opened: Opened) -> int:
+    """The same as `wirecase.http2.bulk.Kept.places`."""
+    marks, offset, _ = opened
+    i = max(bisect_right(marks.offsets, offset) - 1, 0)
+    return marks.packets[i] << 24 | min(offset - marks.offsets[i], (1 << 24) - 1)
+
+
+def _set_index(call: Call | Exchange, index: int) -> None:
+    call.index = index
+    if isinstance(call, Exchange) and call.call is not None:
+        call.call.index = index
+
+
 class CallTracker:
     """The calls of one connection; told of streams by the HTTP/2 walk (`wirecase.http2.streams.StreamEvents`)."""
 
@@ -150,14 +186,16 @@ class CallTracker:
         self._wanted = wanted
         """Says which calls are to be judged; None for all."""
         self._opened: list[Opened] = []
+        self._kept: list[Kept] = []
 
-    def take_opened(self) -> list[Opened]:
+    def take_opened(self) -> tuple[list[Opened], list[Kept]]:
         """Hand over the calls opened since the last time."""
         opened, self._opened = self._opened, []
-        return opened
+        kept, self._kept = self._kept, []
+        return opened, kept
 
     def _note_opened(self, marks: Marks, offset: int, call: Call | Exchange) -> None:
-        if not self._opened:
+        if not self._opened and not self._kept:
             self._log.trackers.append(self)
         self._opened.append((marks, offset, call))
         self._session.calls_seen += 1
@@ -186,12 +224,27 @@ class CallTracker:
 
     def completed(self, exchange: Exchange) -> None:
         """A call was ordinary to its end."""
+        self._count_ok(1)
+
+    def completed_all(self, kept: Kept) -> None:
+        """Many calls were ordinary from beginning to end."""
+        if not self._opened and not self._kept:
+            self._log.trackers.append(self)
+        self._kept.append(kept)
+        self._session.calls_seen += len(kept)
+        self._count_ok(len(kept))
+
+    def recalled(self) -> None:
+        """One of them was not, after all."""
+        self._count_ok(-1)
+
+    def _count_ok(self, count: int) -> None:
         log, session = self._log, self._session
-        log.totals.total += 1
-        log.totals.ok += 1
-        log.statuses[b"0"] += 1
-        session.calls_matched += 1
-        session.calls_ok += 1
+        log.totals.total += count
+        log.totals.ok += count
+        log.statuses[b"0"] += count
+        session.calls_matched += count
+        session.calls_ok += count
 
     # ---- streams -----------------------------------------------------------------------------------------------
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
-from wirecase.http2.sync import FRAME_HEADER, PREFACE
+from wirecase.http2.sync import PREFACE
 from wirecase.http2.walk import FrameWalk
-from wirecase.model import CLIENT, Accounting, Excerpt, Mark, Marks, Unbalanced
+from wirecase.model import CLIENT, Accounting, Excerpt, Mark, Marks, Stretch, Unbalanced
 from wirecase.session.calls import CallTracker
-from wirecase.session.detect import Decision, begins_with_frame, decide
+from wirecase.session.detect import Decision, can_begin_frames, decide
 from wirecase.session.session import Session
 
 _FIRST_BYTES = 256
@@ -48,6 +48,8 @@ class ConnectionDecoder:
         self._hole_first = False
         """The first thing that a side showed was a hole."""
         self._skip = [0, 0]
+        self._preface: Mark | None = None
+        """Where the client's preface began."""
         self._foreign = [False, False]
         self._payload = [0, 0]
         """Bytes taken in, by TCP side."""
@@ -71,6 +73,18 @@ class ConnectionDecoder:
         held.append(("run", (side, data, marks)))
         self._try_to_decide(final=False)
 
+    def stretch(self, stretch: Stretch) -> None:
+        """Many segments at once."""
+        if self._held is not None or self.session.protocol != "h2" or any(self._foreign) or any(self._skip):
+            for run in stretch.runs():
+                self.run(*run)
+            return
+        lengths = stretch.bounds[1:] - stretch.bounds[:-1]
+        second = int(lengths[stretch.sides == 1].sum())
+        self._payload[1] += second
+        self._payload[0] += len(stretch.raw) - second
+        self._walk.stretch(stretch, flipped=self.session.flipped)
+
     def gap(self, side: int, length: int, reason: str, mark: Mark) -> None:
         """A hole in one side's bytes."""
         if self._held is None:
@@ -82,7 +96,9 @@ class ConnectionDecoder:
         self._try_to_decide(final=False)
 
     def ended(self, side: int, how: Literal["fin", "rst"], mark: Mark) -> None:
-        """One side closed: its facts stand in `TcpSide`; nothing more is needed here."""
+        """One side closed: its facts stand in `TcpSide`; the streams that it meets open are noted."""
+        if self.session.protocol == "h2":
+            self._walk.table.note_open()
 
     def closed(self, reason: str) -> None:
         """The connection is over."""
@@ -101,7 +117,7 @@ class ConnectionDecoder:
         number = side ^ session.flipped
         session.first_bytes[number] = Excerpt(number, marks.at(marks.offsets[0]), bytes(data[:_FIRST_BYTES]), len(data))
         from_start = session.tcp.syn_seen and marks.offsets[0] == 0
-        if session.protocol == "h2" and from_start and len(data) >= FRAME_HEADER.size and not begins_with_frame(data):
+        if session.protocol == "h2" and from_start and not can_begin_frames(data):
             self._foreign[side] = True
 
     # ---- protocol ----------------------------------------------------------------------------------------------
@@ -137,7 +153,9 @@ class ConnectionDecoder:
         self._foreign = list(decision.foreign)
         self._skip = list(decision.skip)
         if decision.protocol == "h2":
-            session.h2.upgraded = decision.upgraded
+            asked = session.first_bytes[CLIENT]
+            if decision.upgraded and asked is not None:
+                self._walk.table.upgrade(asked.mark)
             for side in (0, 1):
                 unseen = session.tcp.sides[side].first is None  # one direction only: its settings are not known either
                 if decision.late[side] or unseen:
@@ -173,9 +191,12 @@ class ConnectionDecoder:
         self._skip[side] = skip - count
         session = self.session
         number = side ^ session.flipped
-        preface = len(PREFACE) if number == CLIENT and session.roles == "preface" else 0
-        if skip - count == 0 and preface:
-            self._walk.preface(marks.at(marks.offsets[0] + count - preface) if count >= preface else marks.at(0))
+        if number == CLIENT and session.roles == "preface":
+            before = skip - len(PREFACE)
+            if 0 <= before < count:
+                self._preface = marks.at(marks.offsets[0] + before)
+            if skip == count and self._preface is not None:
+                self._walk.preface(self._preface)
         if count == len(data):
             return b"", marks
         return data[count:], marks.after(count)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Literal, NamedTuple
 
+from wirecase.http2.facts import FRAME_NAMES
 from wirecase.http2.sync import FRAME_HEADER, PREFACE, find_frames, plausible_header, sender_of_frames
 from wirecase.model import CLIENT
 
@@ -59,6 +60,13 @@ def begins_with_frame(data: bytes) -> bool:
         return False
     high, low, kind, flags, stream = FRAME_HEADER.unpack_from(data)
     return plausible_header(high << 8 | low, kind, flags, stream)
+
+
+def can_begin_frames(data: bytes) -> bool:
+    """Tell whether a side's first bytes, however few, can be HTTP/2: SETTINGS (RFC 9113 §3.4), or another frame."""
+    if len(data) >= FRAME_HEADER.size:
+        return begins_with_frame(data)
+    return data[:1] == b"\x00" and (len(data) < 4 or data[3] < len(FRAME_NAMES))
 
 
 def _is_preface(data: bytes) -> bool:
@@ -114,26 +122,13 @@ def decide(
 def _with_preface(first: list[bytes], client: int, *, from_start: bool, final: bool) -> Decision | None:
     server = 1 - client
     answer = first[server]
-    if len(answer) < 9:
-        if not answer or final or not _odd_start(answer):
-            foreign = bool(answer) and final and not _could_be_frames(answer)
-            return Decision("h2", client, "preface", foreign=_pair(server, foreign))
+    if answer and len(answer) < FRAME_HEADER.size and can_begin_frames(answer) and not final:
         return None
-    if begins_with_frame(answer):
+    if not answer or can_begin_frames(answer):
         return Decision("h2", client, "preface")
     if is_tls(answer) or is_http1(answer) or from_start:
         return Decision("h2", client, "preface", foreign=_pair(server, True))
     return Decision("h2", client, "preface", late=_pair(server, True))
-
-
-def _odd_start(answer: bytes) -> bool:
-    """Tell whether a few first bytes need the rest of a frame header to be judged."""
-    return True if answer else False
-
-
-def _could_be_frames(answer: bytes) -> bool:
-    """Tell whether fewer than nine bytes can be the beginning of a first SETTINGS frame."""
-    return answer[:1] == b"\x00" and (len(answer) < 4 or answer[3] == 4)
 
 
 def _pair(side: int, value: bool) -> tuple[bool, bool]:

@@ -1,0 +1,150 @@
+"""The headline, the order of root causes, what was not inspected, and how far the faults reach."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from captured import Capture
+from h2_bytes import data, message, rst
+
+from wirecase.model import CallTotals, ConnectionRef, Damage, Finding, Occurrence, Severity, Verdict
+from wirecase.rules.verdict import verdict
+from wirecase.session.run import Run
+
+
+def run(total: int = 0, ok: int = 0, **facts: object) -> Run:
+    whole = {
+        "sources": [],
+        "damages": [],
+        "protocols": Counter(h2=1),
+        "findings": [],
+        "calls": CallTotals(total=total, ok=ok, failed=total - ok),
+    }
+    return Run(**{**whole, **facts})  # type: ignore[arg-type]
+
+
+def finding(
+    number: int,
+    rule: str,
+    severity: Severity = "error",
+    *,
+    streams: int = 0,
+    caused_by: str | None = None,
+    count: int | None = None,
+    path: str | None = "/a.B/C",
+) -> Finding:
+    places = [Occurrence(0, 2 * n + 1, n, path, n, 1000 + n) for n in range(min(streams, 100))]
+    return Finding(
+        rule=rule,
+        severity=severity,
+        certainty="certain",
+        title=f"Title of {rule}",
+        explanation="",
+        who=["proxy"],
+        id=f"F{number}",
+        caused_by=caused_by,
+        connection=ConnectionRef(0, "c:1", "s:1"),
+        stream=1 if streams else None,
+        call=0 if streams else None,
+        time=number,
+        count=count or max(streams, 1),
+        occurrences=places,
+    )
+
+
+def test_a_clean_capture_is_said_to_be_clean_with_its_counts() -> None:
+    told = verdict([], run(12, 12, protocols=Counter(h2=3)))
+    assert told.headline == "No wire fault found: 12 gRPC calls on 3 HTTP/2 connections, 12 ok."
+    assert told.root_causes == []
+
+
+def test_what_was_not_inspected_never_reads_as_clean() -> None:
+    told = verdict([], run(0, 0, protocols=Counter(tls=3), encrypted_peers=Counter({"s:443": 3})))
+    assert "3 TLS connections without keys" in told.not_inspected
+    assert "3 TLS connections without keys" in told.headline
+    assert "nothing can be said" in told.headline
+    half = verdict([], run(2, 2, protocols=Counter(h2=1, tls=1), encrypted_peers=Counter({"s:443": 1})))
+    assert "found" not in half.headline.split(":")[0]
+    assert "1 TLS connection without keys" in half.headline
+
+
+def test_damage_and_links_are_named() -> None:
+    told = verdict([], run(1, 1, damages=[Damage(0, 5, "cut", 3)], unsupported_links={147: 9}))
+    assert any("damaged" in phrase for phrase in told.not_inspected)
+    assert any("link type 147" in phrase for phrase in told.not_inspected)
+
+
+def test_an_empty_input() -> None:
+    assert "nothing can be said" in verdict([], run(protocols=Counter())).headline
+
+
+def test_the_headline_says_how_many_what_and_who() -> None:
+    told = verdict([finding(1, "rst-midbody", streams=3)], run(40, 37))
+    assert told.headline.startswith("3 of 40 gRPC calls are hit (8%): Title of rst-midbody.")
+    assert "a proxy" in told.headline
+    assert (told.blast.calls, told.blast.of, told.blast.paths) == (3, 40, ["/a.B/C"])
+    assert told.blast.share == 0.075
+
+
+def test_one_call_of_one() -> None:
+    assert verdict([finding(1, "rst-midbody", streams=1)], run(1)).headline.startswith("The only gRPC call is hit:")
+    assert verdict([finding(1, "rst-midbody", streams=2)], run(2)).headline.startswith("All 2 gRPC calls are hit:")
+
+
+def test_a_fault_that_names_no_call() -> None:
+    assert verdict([finding(1, "tcp-refused")], run(0)).headline.startswith("No gRPC call came about:")
+    assert verdict([finding(1, "tcp-refused")], run(5, 5)).headline.startswith("No single call is named, of 5 seen:")
+
+
+def test_more_than_a_hundred_places_are_counted() -> None:
+    assert verdict([finding(1, "rst-midbody", streams=100, count=4000)], run(9000, 5000)).blast.calls == 4000
+
+
+def test_calls_are_never_more_than_there_were() -> None:
+    assert verdict([finding(1, "rst-midbody", streams=9)], run(3)).blast.calls == 3
+
+
+def test_roots_are_what_nothing_explains_the_weightiest_first() -> None:
+    findings = [
+        finding(1, "grpc-status-missing", streams=1, caused_by="F4"),
+        finding(2, "obs-gap", "warning"),
+        finding(3, "grpc-deadline", "warning", streams=30),
+        finding(4, "rst-midbody", streams=2),
+        finding(5, "rst-midbody", streams=7),
+        finding(6, "proxy-fingerprint", "info", streams=50),
+    ]
+    told = verdict(findings, run(100, 60))
+    assert told.root_causes == ["F5", "F4", "F3", "F2"]
+
+
+def test_a_warning_that_explains_an_error_weighs_like_one() -> None:
+    findings = [
+        finding(1, "goaway-race", streams=4, caused_by="F3"),
+        finding(2, "rst-midbody", streams=1),
+        finding(3, "goaway-max-requests", "warning"),
+    ]
+    assert verdict(findings, run(9)).root_causes == ["F3", "F2"]
+
+
+def test_limits_alone_are_no_fault() -> None:
+    told = verdict([finding(1, "obs-gap", "warning", streams=2)], run(3, 3))
+    assert told.headline.startswith("No wire fault in what could be read:")
+    assert told.blast.calls == 0
+
+
+def test_other_causes_are_announced() -> None:
+    told = verdict([finding(1, "rst-midbody", streams=3), finding(2, "tcp-zero-window", "warning")], run(5))
+    assert "1 further root cause below." in told.headline
+
+
+def test_from_bytes() -> None:
+    capture = Capture()
+    connection = capture.connect().hello()
+    for stream in (1, 3, 5):
+        connection.call(stream)
+    connection.request(7).headers(7).server(data(7, message(b"x")), rst(7, 2)).close()
+    told: Verdict = capture.diagnose().verdict
+    assert told.headline.startswith(
+        "1 of 4 gRPC calls is hit: The server reset the stream with INTERNAL_ERROR (2) after 1 message."
+    )
+    assert told.not_inspected == []
