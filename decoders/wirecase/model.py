@@ -347,7 +347,7 @@ class CallTotals:
     ok: int = 0
     failed: int = 0
     unfinished: int = 0
-    """Still open when the capture ended, with nothing wrong seen."""
+    """Still open when the capture ended, or with an end that it does not show; nothing wrong was seen."""
     by_status: dict[str, int] = field(default_factory=dict)
     """Calls by grpc-status name as it stood on the wire; ``none`` where there was no status."""
 

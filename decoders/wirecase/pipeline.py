@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from wirecase import __version__
 from wirecase.errors import InputError
+from wirecase.http2.recorder import FrameRecorder
 from wirecase.model import Accounting, Damage, Diagnosis, PacketBatch
 from wirecase.net import Assembler
 from wirecase.net.facts import TcpConnection
@@ -31,6 +32,8 @@ from wirecase.sources import Source, open_sources
 _COLLECTION = (100_000, 50, 50)
 Progress = Callable[[int, int | None], None]
 """Called with the bytes read so far, and their total where it is known."""
+Record = Callable[[Session], FrameRecorder | None]
+"""Says who wants the frames of a connection."""
 
 
 @dataclass(slots=True)
@@ -55,8 +58,9 @@ class Options:
 class Pipeline:
     """One run over some sources; `diagnose` is the short way to use it."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, record: Record | None = None) -> None:
         self._options = options
+        self._record = record
         self.accounting = Accounting()
         self.log = CallLog()
         self._assembler = Assembler(self._open_connection, self.accounting)
@@ -75,7 +79,14 @@ class Pipeline:
         forced = bool(options.ports) and any(int(s.address.rpartition(":")[2]) in options.ports for s in tcp.sides)
         narrowed = options.since is not None or options.until is not None or options.path is not None
         tracker = CallTracker(session, self.log, self._wanted if narrowed else None)
-        return ConnectionDecoder(session, tracker, self.accounting, forced=forced, on_closed=self._closed.append)
+        return ConnectionDecoder(
+            session,
+            tracker,
+            self.accounting,
+            forced=forced,
+            on_closed=self._closed.append,
+            recorder=self._record(session) if self._record is not None else None,
+        )
 
     def _wanted(self, call: Call) -> bool:
         options = self._options
@@ -153,15 +164,19 @@ def _is_host(address: str, wanted: str) -> bool:
 
 
 def diagnose(
-    options: Options, *, progress: Progress | None = None, stop: Callable[[], bool] | None = None
+    options: Options,
+    *,
+    progress: Progress | None = None,
+    stop: Callable[[], bool] | None = None,
+    record: Record | None = None,
 ) -> Diagnosis:
     """Read the sources and return what was found.
 
-    `stop` is asked after every batch; once it says yes, what is known so far is returned. Raises
+    `record` is asked for each connection, when its first packet comes, whether somebody wants its frames. `stop` is asked after every batch; once it says yes, what is known so far is returned. Raises
     `wirecase.errors.InputError` if nothing at all could be read.
     """
     with _rare_collection():
-        return _diagnose(options, progress, stop)
+        return _diagnose(options, progress, stop, record)
 
 
 @contextlib.contextmanager
@@ -179,10 +194,12 @@ def _rare_collection() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
-def _diagnose(options: Options, progress: Progress | None, stop: Callable[[], bool] | None) -> Diagnosis:
+def _diagnose(
+    options: Options, progress: Progress | None, stop: Callable[[], bool] | None, record: Record | None
+) -> Diagnosis:
     opened = open_sources(options.sources)
     failures = [str(failure) for failure in opened.failures]
-    pipeline = Pipeline(options)
+    pipeline = Pipeline(options, record)
     total = opened.total_bytes
     done = 0
     interrupted = False

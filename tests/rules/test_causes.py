@@ -143,6 +143,15 @@ def test_most_places_must_have_a_cause_nearby() -> None:
     assert page.caused_by == many.id
 
 
+def test_several_backends_may_share_the_blame() -> None:
+    page = finding("http-error-with-body", 0, 1, 10, server="front:1", http_status=502, at=[10, 20, 30])
+    died = [
+        finding("body-cut-connection", n + 1, 1, 10 * (n + 1) - 0.1, server="back:1", by="server") for n in range(3)
+    ]
+    link([page, *died])
+    assert page.caused_by in {cause.id for cause in died}
+
+
 def test_a_backend_that_never_answered_may_take_its_time() -> None:
     page = finding("http-error-with-body", 0, 1, 70.0, server="front:1", http_status=504)
     silent = finding("stream-no-response", 1, 1, 10.0, server="back:1", severity="warning", by="server")
@@ -185,6 +194,16 @@ def test_ten_thousand_findings_are_no_trouble() -> None:
     pages = [finding("http-error-with-body", n, 1, n, server="front:1", http_status=502) for n in range(2000)]
     link([*pages, *(finding("tcp-refused", 5000 + n, None, n - 0.1, server="back:1") for n in range(50))])
     assert sum(page.caused_by is not None for page in pages) == 50
+
+
+def test_thousands_of_legs_are_told_apart() -> None:
+    resets = [finding("rst-midbody", n, 1, 1 + n, server=f"s:{n % 7}", by="server", call=2 * n) for n in range(2000)]
+    cuts = [
+        finding("body-cut-connection", 5000 + n, 1, 0.9 + n, server=f"b:{n % 7}", by="server", call=2 * n + 1)
+        for n in range(2000)
+    ]
+    link([*resets, *cuts])
+    assert [reset.caused_by for reset in resets] == [cut.id for cut in cuts]
 
 
 # --- from bytes ------------------------------------------------------------------------------------------------------

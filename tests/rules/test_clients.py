@@ -46,7 +46,7 @@ def test_a_page_that_calls_itself_grpc_is_read_as_grpc_by_grpc_go() -> None:
 @pytest.mark.parametrize(
     ("code", "tonic", "go"),
     [(0, "UNKNOWN", "INTERNAL"), (2, "INTERNAL", "INTERNAL"), (3, "INTERNAL", "RESOURCE_EXHAUSTED"),
-     (7, "UNAVAILABLE", "UNAVAILABLE"), (8, "UNKNOWN", "CANCELLED"), (11, "RESOURCE_EXHAUSTED", "RESOURCE_EXHAUSTED")],
+     (7, "UNAVAILABLE", "UNAVAILABLE"), (8, "CANCELLED", "CANCELLED"), (11, "RESOURCE_EXHAUSTED", "RESOURCE_EXHAUSTED")],
 )  # fmt: skip
 def test_resets_in_the_body(code: int, tonic: str, go: str) -> None:
     rows = by_client(clients.rst_midbody(code))

@@ -51,6 +51,26 @@ def test_a_hole() -> None:
     assert not {rule for rule in rules(connection) if not rule.startswith("obs-")}
 
 
+def test_a_short_snaplen() -> None:
+    capture = Capture()
+    for port in (1, 2):
+        capture.connect(f"10.0.0.1:4000{port}").hello().request().answer(1, bytes(500)).close()
+    capture.snaplen = 96
+    (found,) = findings(capture, "obs-snaplen")
+    assert {place.connection for place in found.occurrences} == {0, 1}
+    assert not {rule for rule in rules(capture) if not rule.startswith("obs-")}
+
+
+def test_segments_longer_than_the_wire_carries() -> None:
+    capture = Capture()
+    capture.connect().hello().request().answer(1, bytes(15_000)).close()
+    (found,) = findings(capture, "obs-offload")
+    assert found.severity == "info"
+    small = Capture()
+    small.connect().hello().call().close()
+    assert not findings(small, "obs-offload")
+
+
 def test_one_direction_only() -> None:
     capture = Capture()
     capture.connect(seen=(1,)).hello().call().close()

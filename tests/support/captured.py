@@ -24,6 +24,7 @@ class Capture:
     def __init__(self) -> None:
         self.packets: list[tuple[int, bytes]] = []
         self.now = START
+        self.snaplen = 1 << 18
 
     def add(self, packet: bytes) -> None:
         self.now += MS
@@ -47,11 +48,13 @@ class Capture:
         return pipeline.finish([], [], interrupted=False)
 
     def _batch(self) -> PacketBatch:
-        blob = b"".join(packet for _, packet in self.packets)
-        sizes = [len(packet) for _, packet in self.packets]
+        sizes = [min(len(packet), self.snaplen) for _, packet in self.packets]
+        blob = b"".join(packet[: self.snaplen] for _, packet in self.packets)
         starts = [sum(sizes[:i]) for i in range(len(sizes))]
         times = [time for time, _ in self.packets]
-        return PacketBatch(0, RAW_IP, memoryview(blob), starts, sizes, list(sizes), times, 1)
+        return PacketBatch(
+            0, RAW_IP, memoryview(blob), starts, sizes, [len(packet) for _, packet in self.packets], times, 1
+        )
 
 
 class Connection:

@@ -30,7 +30,7 @@ from wirecase.http2.facts import (
     ControlFrame,
     HeaderBlock,
 )
-from wirecase.http2.ordinary import LARGEST_DATA, REQUEST, RESPONSE, TRAILERS, Exchange
+from wirecase.http2.ordinary import LARGEST_DATA, LARGEST_INCREMENT, REQUEST, RESPONSE, TRAILERS, Exchange
 from wirecase.model import CLIENT, SERVER, Marks, Stretch
 
 if TYPE_CHECKING:
@@ -184,7 +184,8 @@ class Range:
             return False
         if opened[0] <= facts.halves[CLIENT].highest_stream or (opened[1:] <= opened[:-1]).any():
             return False
-        balance = np.cumsum(opening.astype(np.int64) - ((kind == HEADERS) & (side == SERVER) & (flags & END_STREAM != 0)))
+        answered = (side == SERVER) & (flags & END_STREAM != 0) & (kind <= HEADERS)
+        balance = np.cumsum(opening.astype(np.int64) - answered)
         open_before = len(facts.streams) + len(table.exchanges)
         most_open = open_before + int(balance.max())
         limit = facts.halves[SERVER].settings.get(MAX_CONCURRENT_STREAMS)
@@ -215,12 +216,13 @@ class Range:
     def _windows(self, kind: Array, stream: Array, length: Array) -> tuple[Array, Array] | None:
         """Return both connection windows after each frame, by sender; None if one is used up or overflows."""
         raw = np.frombuffer(self._stretch.raw, dtype=np.uint8)
-        updates = np.flatnonzero((kind == WINDOW_UPDATE) & (stream == 0))
+        updates = np.flatnonzero(kind == WINDOW_UPDATE)
         at = self.frames.at[self._rows][updates]
         value = raw[at[:, None] + np.arange(9, 13)].astype(np.int64)
         increment = (value[:, 0] << 24 | value[:, 1] << 16 | value[:, 2] << 8 | value[:, 3]) & MAX_WINDOW
-        if (increment == 0).any():
+        if (increment == 0).any() or (increment[stream[updates] != 0] > LARGEST_INCREMENT).any():
             return None
+        updates, increment = updates[stream[updates] == 0], increment[stream[updates] == 0]
         result = []
         for sender in (CLIENT, SERVER):
             half = self._walk.facts.halves[sender]

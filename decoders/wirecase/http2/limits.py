@@ -24,7 +24,7 @@ from wirecase.http2.facts import (
     Settings,
     Stream,
 )
-from wirecase.http2.ordinary import LARGEST_LIST, MOST_FRAMES, SMALLEST_WINDOW, Exchange
+from wirecase.http2.ordinary import LARGEST_LIST, SMALLEST_WINDOW, Exchange
 from wirecase.model import Excerpt, Marks
 
 _UNKNOWN_WINDOW = 1 << 50
@@ -194,11 +194,7 @@ class Limits:
             stream = self._facts.streams.get(stream_id)
             if stream is None:
                 exchange = self._exchanges.get(stream_id)
-                if exchange is not None and not increment:
-                    excerpt = self._window_excerpt(side, stream_id, increment, marks, offset)
-                    self._facts.violate("zero-increment", side, stream_id, excerpt, scope=scope)
-                    return
-                if exchange is not None and len(exchange.frames) < 2 * MOST_FRAMES:
+                if exchange is not None:
                     payload = increment.to_bytes(4, "big")
                     exchange.frames.append(
                         (ControlFrame(side, WINDOW_UPDATE, 0, stream_id, payload, marks, offset), None)

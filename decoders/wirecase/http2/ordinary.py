@@ -19,6 +19,8 @@ UNGRADED, ODD, REQUEST, RESPONSE, TRAILERS = -1, 0, 1, 2, 3
 LARGEST_DATA = 4096
 """Payload of a DATA frame that is kept; larger ones are worth a stream of their own."""
 MOST_FRAMES = 8
+LARGEST_INCREMENT = 1 << 24
+"""WINDOW_UPDATE up to this size does not let a window overflow."""
 LARGEST_LIST = 4096
 """Header lists up to this size can be ordinary; a peer that allows less gets the closer look."""
 SMALLEST_WINDOW = 65535

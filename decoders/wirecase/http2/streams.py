@@ -39,6 +39,7 @@ from wirecase.http2.facts import (
 from wirecase.http2.fields import Problem, find_problems
 from wirecase.http2.limits import Limits
 from wirecase.http2.ordinary import LARGEST_LIST, ODD, UNGRADED, Exchange
+from wirecase.http2.recorder import FrameRecorder
 from wirecase.model import CLIENT, SERVER, Excerpt, Mark, Marks
 
 if TYPE_CHECKING:
@@ -86,8 +87,9 @@ class StreamEvents(Protocol):
 class StreamTable:
     """All state of one HTTP/2 connection above the frame boundaries."""
 
-    def __init__(self, facts: Http2Facts, events: StreamEvents) -> None:
+    def __init__(self, facts: Http2Facts, events: StreamEvents, recorder: FrameRecorder | None = None) -> None:
         self.facts = facts
+        self._recorder = recorder
         self._events = events
         self.blocks = HeaderBlocks(facts)
         self.exchanges: dict[int, Exchange] = {}
@@ -154,6 +156,8 @@ class StreamTable:
         """Take a decoded header block on the stream of `frame`, the HEADERS frame that it began with."""
         side, stream_id = frame.side, frame.stream
         end_stream = bool(frame.flags & END_STREAM)
+        if self._recorder is not None:
+            self._recorder.block(frame, decoded)
         came_late = False
         stream = self.facts.streams.get(stream_id)
         if stream is None:
@@ -518,7 +522,7 @@ class StreamTable:
             return
         self._open_noted = True
         facts = self.facts
-        found = [(stream.id, stream.opened) for stream in facts.streams.values() if not stream.closed]
+        found = [(stream.id, stream.opened) for stream in facts.streams.values() if not stream.ended[SERVER]]
         found += [(exchange.id, exchange.frames[0][0].mark()) for exchange in self.exchanges.values()]
         facts.open_at_end_count = len(found)
         facts.open_at_end = sorted(found)[:_KEPT_OPEN]

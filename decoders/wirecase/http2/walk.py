@@ -32,7 +32,8 @@ from wirecase.http2.facts import (
     frame_name,
     header_bytes,
 )
-from wirecase.http2.ordinary import LARGEST_DATA, MOST_FRAMES, REQUEST, RESPONSE, TRAILERS
+from wirecase.http2.ordinary import LARGEST_DATA, LARGEST_INCREMENT, MOST_FRAMES, REQUEST, RESPONSE, TRAILERS
+from wirecase.http2.recorder import FrameRecorder
 from wirecase.http2.streams import StreamEvents, StreamTable
 from wirecase.http2.sync import FRAME_HEADER, find_frames
 from wirecase.model import CLIENT, Excerpt, Mark, Marks, Stretch
@@ -93,9 +94,10 @@ class _Patience:
 class FrameWalk:
     """The walk over one connection. Feed it runs of bytes in capture order."""
 
-    def __init__(self, facts: Http2Facts, events: StreamEvents) -> None:
+    def __init__(self, facts: Http2Facts, events: StreamEvents, recorder: FrameRecorder | None = None) -> None:
         self.facts = facts
-        self.table = StreamTable(facts, events)
+        self._recorder = recorder
+        self.table = StreamTable(facts, events, recorder)
         self.is_ordinary_body = events.is_ordinary_body
         self._patience = _Patience()
         self._directions = (_Direction(), _Direction())
@@ -125,7 +127,7 @@ class FrameWalk:
     def stretch(self, stretch: Stretch, *, flipped: bool) -> None:
         """Take many segments at once; ``flipped`` says that side 1 of the stretch is the client."""
         opened = self.facts.opened
-        if len(stretch) >= _STRETCH and self._patience.ready() and self.between_frames:
+        if len(stretch) >= _STRETCH and self._recorder is None and self._patience.ready() and self.between_frames:
             from wirecase.http2 import bulk
 
             bulk.take(self, stretch, flipped=flipped)
@@ -139,8 +141,12 @@ class FrameWalk:
         if decoded is not None:
             self._block(frame, decoded)
         elif frame.kind == WINDOW_UPDATE:
-            if frame.stream in self.table.exchanges and not any(frame.payload):
-                self.table.unfold(self.table.exchanges[frame.stream])
+            exchange = self.table.exchanges.get(frame.stream)
+            increment = int.from_bytes(frame.payload, "big") & MAX_WINDOW
+            if exchange is not None and (
+                not 0 < increment <= LARGEST_INCREMENT or len(exchange.frames) >= MOST_FRAMES
+            ):
+                self.table.unfold(exchange)
             self.table.limits.on_window_update(frame)
         elif frame.kind != DATA:
             self.table.control(frame)
@@ -172,7 +178,7 @@ class FrameWalk:
         if stream is None:
             return
         table.tell_data(stream, frame)
-        if stream.windows[side] <= 0:
+        if stream.windows[side] <= 0 or self.facts.halves[side].window <= 0:
             self._starved(side, stream, len(payload), frame.excerpt().data, 0, frame.marks, frame.offset)
 
     def feed(self, side: int, data: bytes, marks: Marks) -> None:
@@ -211,6 +217,8 @@ class FrameWalk:
         state = self._directions[side]
         count = min(state.data_left, len(data))
         state.data_left -= count
+        if self._recorder is not None:
+            self._recorder.more(side, data[:count], marks)
         stream = state.data_stream
         if stream is not None:
             body = stream.bodies[side]
@@ -239,6 +247,7 @@ class FrameWalk:
         half = facts.halves[side]
         streams = facts.streams
         other = facts.halves[1 - side]
+        recorder = self._recorder
         unpack = FRAME_HEADER.unpack_from
         increment_at = _INCREMENT.unpack_from
         by_type = half.frames.by_type
@@ -280,6 +289,9 @@ class FrameWalk:
                     stream = self._odd_data(
                         side, flags, stream_id, data[body_at : body_at + 64], length, marks, base + pos
                     )
+                if recorder is not None:
+                    payload = data[body_at : min(stop, end)]
+                    recorder.data(ControlFrame(side, kind, flags, stream_id, payload, marks, base + pos), length)
                 by_type[0] += 1
                 half.window = window = half.window - length
                 if stream is not None:
@@ -320,10 +332,12 @@ class FrameWalk:
                 frame = ControlFrame(side, kind, flags, stream_id & 0x7FFFFFFF, data[body_at:stop], marks, base + pos)
                 if half.first_frame is None:
                     half.first_frame = (kind, frame.excerpt())
+                if recorder is not None:
+                    recorder.frame(frame)
                 self._headers(frame)
                 pos = stop
                 continue
-            if kind == WINDOW_UPDATE and length == 4 and stop <= end and not table.blocks.open:
+            if kind == WINDOW_UPDATE and length == 4 and stop <= end and not table.blocks.open and recorder is None:
                 by_type[WINDOW_UPDATE] += 1
                 (increment,) = increment_at(data, body_at)
                 if stream_id == 0 and 0 < increment <= MAX_WINDOW - other.window:
@@ -332,7 +346,9 @@ class FrameWalk:
                         other.starved = None
                 else:
                     increment &= MAX_WINDOW
-                    if stream_id in exchanges and (not increment or len(exchanges[stream_id].frames) >= MOST_FRAMES):
+                    if stream_id in exchanges and (
+                        not 0 < increment <= LARGEST_INCREMENT or len(exchanges[stream_id].frames) >= MOST_FRAMES
+                    ):
                         table.unfold(exchanges[stream_id])
                     table.limits.window_update(side, stream_id & MAX_WINDOW, increment, marks, base + pos)
                 if half.first_frame is None:
@@ -360,6 +376,8 @@ class FrameWalk:
             frame = ControlFrame(side, kind, flags, stream_id & 0x7FFFFFFF, data[body_at:stop], marks, base + pos)
             if half.first_frame is None:
                 half.first_frame = (kind, frame.excerpt())
+            if recorder is not None:
+                recorder.frame(frame)
             if kind == DATA:
                 self._padded_data(frame)
             else:
@@ -388,6 +406,7 @@ class FrameWalk:
         if exchange is None:
             if (
                 grade == REQUEST
+                and self._recorder is None
                 and table.limits.roomy
                 and frame.flags == END_HEADERS
                 and stream_id & 1
@@ -530,6 +549,8 @@ class FrameWalk:
 
     def gap(self, side: int, length: int, mark: Mark) -> None:
         """`length` bytes of `side` are missing before `mark`."""
+        if self._recorder is not None:
+            self._recorder.gap(side, length, mark)
         state = self._directions[side]
         half = self.facts.halves[side]
         half.gaps += 1

@@ -10,7 +10,7 @@ consequence never becomes the cause of its own cause.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -26,8 +26,14 @@ AFTER = NS // 50
 """How long after the consequence a cause may be *seen*: two legs are captured at two places."""
 SHARE = 0.5
 """Share of a finding's occurrences that must have a cause nearby on another connection."""
+SAMPLED, LOOKED_AT = 25, 32
+"""Places of a finding that are traced, and faults that are looked at for each: linking stays linear."""
 DOWN = 60 * NS
 """How long after a server's last sign of life its refusals are laid to the same event."""
+
+
+_Place = tuple[int, int, int | None]
+"""(time, connection, call)."""
 
 
 class _Places(NamedTuple):
@@ -35,14 +41,14 @@ class _Places(NamedTuple):
 
     streams: set[tuple[int, int]]
     connections: set[int]
-    times: list[tuple[int, int, int | None]]
-    """(time, connection, call), ascending."""
+    times: list[_Place]
+    """Ascending."""
 
 
 def _places(finding: Finding) -> _Places:
     streams: set[tuple[int, int]] = set()
     connections: set[int] = set()
-    times: list[tuple[int, int, int | None]] = []
+    times: list[_Place] = []
     if finding.connection is not None:
         connections.add(finding.connection.index)
         if finding.stream is not None:
@@ -67,6 +73,7 @@ class _Linker:
         self._on_stream: dict[tuple[int, int, str], list[Finding]] = defaultdict(list)
         self._on_connection: dict[tuple[int, str], list[Finding]] = defaultdict(list)
         self._by_rule: dict[str, list[Finding]] = defaultdict(list)
+        self._by_time: dict[str, list[tuple[_Place, Finding]]] = {}
         for finding in findings:
             places = self._places[finding.id]
             self._by_rule[finding.rule].append(finding)
@@ -121,23 +128,52 @@ class _Linker:
     # ---- another connection ------------------------------------------------------------------------------------
 
     def _behind(self, finding: Finding, row: Row) -> Finding | None:
-        """Find a fault on the leg behind a proxy: the same answer passed on, or what the proxy answered for it."""
+        """Find a fault on the leg behind a proxy: the same answer passed on, or what the proxy answered for it.
+
+        Most of the finding's places must have such a fault nearby; where several findings share them, the one that has
+        the most is named.
+        """
         if finding.connection is None or not row.backend:
             return None
-        mine = self._places[finding.id]
+        times = self._places[finding.id].times
+        mine = times[:: -(-len(times) // SAMPLED) or 1]
         for rule in (finding.rule, *row.backend):
             if rule != finding.rule and finding.rule in HTTP and not _is_gateway_error(finding):
                 continue
-            near: list[tuple[int, int, Finding]] = []
-            for order, cause in enumerate(self._by_rule.get(rule, ())):
-                if not _is_behind(cause, finding) or not self._may_cause(cause, finding):
-                    continue
-                distance = _nearby(mine, self._places[cause.id], BACKEND_SLOW if rule in WAITS else BACKEND)
-                if distance is not None:
-                    near.append((distance, order, cause))
-            if near:
-                return min(near)[2]
+            near = Counter[str]()
+            for place in mine:
+                cause = self._nearest(finding, place, rule)
+                if cause is not None:
+                    near[cause.id] += 1
+            if near and near.total() >= SHARE * len(mine):
+                return self._by_id[near.most_common(1)[0][0]]
         return None
+
+    def _nearest(self, finding: Finding, place: _Place, rule: str) -> Finding | None:
+        """Return the fault of `rule` that comes latest before a place of `finding`, on another leg.
+
+        A proxy asks its backend after it was asked itself: the call behind has the higher number.
+        """
+        time, connection, call = place
+        moments = self._moments(rule)
+        reach = BACKEND_SLOW if rule in WAITS else BACKEND
+        at = bisect_left(moments, time + AFTER + 1, key=lambda moment: moment[0][0]) - 1
+        for (moment, there, behind), cause in reversed(moments[max(at - LOOKED_AT, 0) : at + 1]):
+            if time - moment > reach:
+                return None
+            if there == connection or (call is not None and behind is not None and behind < call):
+                continue
+            if _is_behind(cause, finding) and self._may_cause(cause, finding):
+                return cause
+        return None
+
+    def _moments(self, rule: str) -> list[tuple[_Place, Finding]]:
+        """Return the places of all findings of a rule, by time."""
+        held = self._by_time.get(rule)
+        if held is None:
+            found = [(place, cause) for cause in self._by_rule.get(rule, ()) for place in self._places[cause.id].times]
+            held = self._by_time[rule] = sorted(found, key=lambda moment: moment[0][:2])
+        return held
 
     def _same_server(self, finding: Finding, row: Row) -> Finding | None:
         """Find the event that took a server down which is now away: the latest before."""
@@ -172,26 +208,6 @@ def _is_behind(cause: Finding, finding: Finding) -> bool:
         return False
     same = cause.rule == finding.rule
     return not same or cause.details.get("http_status") == finding.details.get("http_status")
-
-
-def _nearby(mine: _Places, other: _Places, reach: int) -> int | None:
-    """Return the usual distance in time to a cause on another connection, or None if too few places have one.
-
-    A proxy asks its backend after it was asked itself: the call behind has the higher number.
-    """
-    moments = [time for time, _, _ in other.times]
-    distances = []
-    for time, connection, call in mine.times:
-        at = bisect_left(moments, time + AFTER + 1) - 1
-        while at >= 0 and time - moments[at] <= reach:
-            _, there, behind = other.times[at]
-            if there != connection and (call is None or behind is None or behind > call):
-                distances.append(max(0, time - moments[at]))
-                break
-            at -= 1
-    if not distances or len(distances) < SHARE * len(mine.times):
-        return None
-    return sorted(distances)[len(distances) // 2]
 
 
 def _can_provoke(cause: Finding, finding: Finding) -> bool:

@@ -62,8 +62,8 @@ class Collector:
                 mark = match.mark or _mark_of(match.evidence)
                 self._add(rule, match, session, call, call.stream.id, mark)
                 session.rules_fired[rule.id] = session.rules_fired.get(rule.id, 0) + match.count
-        status, ending = call.grpc_status, call.ending
-        if not failed and ending is not None and ending.how == "open":
+        status = call.grpc_status
+        if not failed and _end_unseen(call):
             totals.unfinished += 1
         elif not failed and status == 0:
             totals.ok += 1
@@ -157,6 +157,12 @@ def _finding(
         ids=correlation_ids(frame.block for frame in call.stream.headers) if call else {},
         references=list(rule.references),
     )  # fmt: skip
+
+
+def _end_unseen(call: Call) -> bool:
+    """Tell whether the capture does not show how a call ended: it stops before, or hides the status."""
+    how = call.ending.how if call.ending is not None else None
+    return how == "open" or (call.grpc_status is None and (call.status_hidden or (call.blurred and how != "rst")))
 
 
 def _mark_of(evidence: list[Evidence]) -> Mark | None:

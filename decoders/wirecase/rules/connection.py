@@ -49,7 +49,12 @@ def check_close_without_goaway(session: Session) -> Iterator[Match]:
         return
     if any(session.rules_fired.get(rule) for rule in (*CUT_RULES, "goaway-race")) or session.server.missing:
         return
-    if session.client.packets == 0 or any(g.side == SERVER for g in session.h2.goaways) or not session.calls_seen:
+    if (
+        session.roles == "guess"
+        or session.client.packets == 0
+        or any(g.side == SERVER for g in session.h2.goaways)
+        or not session.calls_seen
+    ):
         return
     streams = _open_streams(session)
     how = "TCP FIN" if end[1] == "fin" else "TCP RST"

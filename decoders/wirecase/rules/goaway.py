@@ -56,6 +56,7 @@ def _matches(
             retry_why=why,
             fix=fix,
             key=goaway.side,
+            across=None if costs else session.server.address,
         )
 
 

@@ -54,7 +54,7 @@ def _malformed(session: Session, violation: Violation) -> Told:
 
 def check_malformed(session: Session) -> Iterator[Match]:
     """Header fields that HTTP/2 forbids."""
-    for match in grouped(session, {"malformed-headers": _malformed}):
+    for match in grouped(session, {"malformed-headers": _malformed}, needs_whole=True):
         match.retry_safe, match.retry_why = "no", "The same headers fail again."
         yield match
 

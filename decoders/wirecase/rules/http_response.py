@@ -139,7 +139,7 @@ def _http_error(call: Call, *, empty: bool) -> Iterator[Match]:
         retry_safe=safe,
         retry_why=why,
         fix=hint.fix if hint and hint.fix else _fix(status),
-        key=(status, writer.name if writer else None),
+        key=(status, writer.name if writer else None, page[:1]),
     )
 
 
@@ -262,6 +262,7 @@ def _informational_end(call: Call) -> Iterator[Match]:
             ),
             evidence=[show(frame.excerpt, f"HEADERS with :status {status} and END_STREAM"), *request_context(call)],
             details={"http_status": status, "by": "server"},
+            client_sees=clients.h2_violation(),
             retry_safe="unknown",
             retry_why="The call may have been processed.",
             fix="Mend the server or the hop that writes interim responses.",

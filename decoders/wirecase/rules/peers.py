@@ -104,7 +104,7 @@ def check_bad_preface(session: Session) -> Iterator[Match]:
     client, server, sent, got = _heads(session)
     if not _from_start(session, CLIENT) or client[: len(PREFACE)] == PREFACE[: len(client)] or looks_like_tls(client):
         return
-    if session.h2.upgraded:
+    if session.h2.upgraded or session.client.missing:
         return
     near = client.startswith(b"PRI * HTTP/2")
     if not near and not (got is not None and looks_like_frame(server) and server[3:4] in (b"\x04", b"\x07")):

@@ -8,7 +8,7 @@ from typing import Any
 
 from wirecase.grpc import status as s
 from wirecase.http2.facts import error_name, is_informational
-from wirecase.model import SERVER, ClientSees, Who
+from wirecase.model import SERVER, ClientSees, Severity, Who
 from wirecase.rules import clients
 from wirecase.rules.base import Match, Rule, show
 from wirecase.rules.calls import (
@@ -97,11 +97,18 @@ def _missing_by_reset(call: Call) -> Iterator[Match]:
     name = error_name(code)
     text = (
         f"After {plural(messages, 'message')} the server reset the stream with {name} instead of ending it with "
-        f"trailers. "
-        "hyper (under tonic) takes NO_ERROR and CANCEL for a clean end of the body: tonic from 0.14.6 reports a "
-        "missing "
-        "status, earlier versions report success with the messages that had come."
+        "trailers. "
     )
+    if code == _NO_ERROR:
+        text += (
+            "hyper (under tonic) takes that for a clean end of the body: tonic from 0.14.6 reports a missing status, "
+            "earlier versions report success with the messages that had come."
+        )
+    else:
+        text += (
+            "Older versions of hyper (under tonic) take that for a clean end of the body: tonic then reports a missing "
+            "status, or success with the messages that had come; newer ones and other clients report the reset."
+        )
     yield _missing_match(
         call,
         f"The response ends with RST_STREAM {name}: clients that take it for an end miss the grpc-status",
@@ -110,17 +117,26 @@ def _missing_by_reset(call: Call) -> Iterator[Match]:
         show(ending.reset.excerpt, f"RST_STREAM {name} by the server"),
         clients.rst_midbody(code),
         {"error_code": code, "error_name": name, "messages": messages},
+        severity="error" if code == _NO_ERROR else "warning",
     )
 
 
 def _missing_match(
-    call: Call, title: str, text: str, why: str, primary: Any, sees: list[ClientSees], more: dict[str, Any]
+    call: Call,
+    title: str,
+    text: str,
+    why: str,
+    primary: Any,
+    sees: list[ClientSees],
+    more: dict[str, Any],
+    *,
+    severity: Severity = "error",
 ) -> Match:
     writer = who_wrote(call.response_block)
     author = writer.sentence if writer and writer.proxy else ""
     who: list[Who] = ["proxy", "server"]
     return Match(
-        severity="error",
+        severity=severity,
         certainty="certain",
         who=who,
         title=title,

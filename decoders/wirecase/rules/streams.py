@@ -8,7 +8,7 @@ from wirecase.http2.facts import Reset, error_name
 from wirecase.model import CLIENT, SERVER, SIDE_NAMES, Certainty, RetrySafe, Severity, Who
 from wirecase.rules import clients
 from wirecase.rules.base import Match, Rule, show
-from wirecase.rules.limits import grpc_timeout
+from wirecase.rules.limits import grpc_timeout, sure
 from wirecase.rules.progress import age, aged, around, far, far_details, retry
 from wirecase.session.call import Call
 
@@ -60,14 +60,15 @@ def _reset_by_server(call: Call, *, after_headers: bool) -> Iterator[Match]:
     code = ending.reset.code
     if code in OWN_RULE or (call.response is not None) != after_headers:
         return
-    if call.blurred and not after_headers:
-        return  # the response headers may have fallen into the hole
+    hidden = call.blurred or call.session.server.missing
+    if hidden and (not after_headers or code == NO_ERROR):
+        return  # the response headers, or the trailers, may have fallen into the hole
     name = error_name(code)
     safe, why = retry(call)
     where = far(call)
     yield Match(
         severity="error",
-        certainty="certain",
+        certainty="probable" if hidden else "certain",
         who=["server", "proxy"],
         title=f"The server reset the stream with {name} ({code}) {where}",
         explanation=f"RST_STREAM {name} came from the server's side {aged(call, ending.mark)} after the request, "
@@ -186,7 +187,7 @@ def _with_code(
         severity = "info" if code == CALM and side == CLIENT else "warning"
     yield Match(
         severity=severity,
-        certainty=certainty,
+        certainty=sure(call.session, certainty),
         who=who,
         title=f"The {by} reset the stream with {name} ({code}) {where}",
         explanation=f"RST_STREAM {name} from the {by}, {aged(call, reset.excerpt.mark)} after the request, {where}. "

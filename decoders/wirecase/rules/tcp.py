@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from wirecase.model import CLIENT, SERVER, SIDE_NAMES, Mark
 from wirecase.rules import clients
 from wirecase.rules.base import Match, Rule, point
-from wirecase.rules.limits import OTHER, SECOND, last_time, seconds, span, sure
+from wirecase.rules.limits import OTHER, SECOND, blind, last_time, seconds, span, sure
 from wirecase.rules.violations import WHO
 from wirecase.session.session import Session
 
@@ -139,7 +139,7 @@ def check_reset(session: Session) -> Iterator[Match]:
     who = SIDE_NAMES[side]
     count = session.h2.open_at_end_count
     told = any(session.rules_fired.get(rule) for rule in ("stream-no-response", "stream-stalled", "goaway-race"))
-    cut = count > 0 and side == SERVER and not told and session.calls_seen > 0
+    cut = count > 0 and side == SERVER and not told and session.calls_seen > 0 and session.roles != "guess"
     streams: list[tuple[int, Mark | None]] = list(session.h2.open_at_end)
     yield Match(
         severity="warning" if cut else "info",
@@ -174,7 +174,7 @@ def check_storm(session: Session) -> Iterator[Match]:
             continue
         who = SIDE_NAMES[side]
         yield Match(
-            severity="warning" if share >= STORM_HEAVY and session.calls_failed else "info",
+            severity="warning" if share >= STORM_HEAVY and session.calls_failed and not blind(session) else "info",
             certainty=sure(session),
             who=["network"],
             title=f"The {who} sent {facts.retransmissions:,} of {facts.packets:,} packets again ({share:.0%})",

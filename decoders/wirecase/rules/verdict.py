@@ -158,6 +158,18 @@ def _who(finding: Finding) -> str:
     return _SIDES[who]
 
 
+def _spans_legs(findings: list[Finding]) -> bool:
+    """Tell whether a call's fault was traced from one leg of a proxy to the next."""
+    servers = {finding.id: finding.connection.server for finding in findings if finding.connection}
+    calls = {finding.id for finding in findings if finding.call is not None}
+    return any(
+        finding.call is not None
+        and finding.caused_by in calls
+        and servers.get(finding.caused_by) != servers.get(finding.id)
+        for finding in findings
+    )
+
+
 def _at(finding: Finding) -> str:
     """Return the server's address, where the sentence does not name it."""
     server = finding.connection.server if finding.connection else ""
@@ -191,7 +203,8 @@ def _headline(findings: list[Finding], causes: list[Finding], spread: Blast, uns
     others = f" {_counted(more, 'further root cause')} below." if more else ""
     sure = "" if first.certainty == "certain" else f" ({first.certainty})"
     where = f" Most likely at fault{sure}: {_who(first)}{_at(first)}."
-    return f"{hit}: {_sentence(first.title)}{where}{hosts}{others}{tail}"
+    legs = " Calls are counted on each leg of a proxy that was captured." if _spans_legs(findings) else ""
+    return f"{hit}: {_sentence(first.title)}{where}{hosts}{others}{legs}{tail}"
 
 
 def _clean(run: Run, unseen: list[str]) -> str:
@@ -207,7 +220,7 @@ def _clean(run: Run, unseen: list[str]) -> str:
             if untold:
                 parts.append(f"{untold:,} without a status (cancelled, or its end was not seen)")
         if calls.unfinished:
-            parts.append(f"{calls.unfinished:,} unfinished")
+            parts.append(f"{calls.unfinished:,} whose outcome the capture does not show")
         where = f"{_counted(calls.total, 'gRPC call')} on {_counted(plain, 'HTTP/2 connection')}"
         return f"No wire fault {seen}: {where}, {', '.join(parts)}."
     if plain:

@@ -355,6 +355,8 @@ class CallTracker:
             return False
         if got.largest is not None and any(reset.side == CLIENT for reset in stream.resets):
             return False  # a complete answer, thrown away: perhaps for its size
+        if not got.bytes and sent.messages == 1:
+            return False  # no message: an error for a unary method
         if count == 2:
             if last.block.status is None:  # trailers without response headers, or the request's own trailers
                 return False

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
+from wirecase.http2.recorder import FrameRecorder
 from wirecase.http2.sync import PREFACE
 from wirecase.http2.walk import FrameWalk
 from wirecase.model import CLIENT, Accounting, Excerpt, Mark, Marks, Stretch, Unbalanced
@@ -36,12 +37,13 @@ class ConnectionDecoder:
         *,
         forced: bool,
         on_closed: Callable[[Session], None],
+        recorder: FrameRecorder | None = None,
     ) -> None:
         self.session = session
         self._accounting = accounting
         self._forced = forced
         self._on_closed = on_closed
-        self._walk = FrameWalk(session.h2, tracker)
+        self._walk = FrameWalk(session.h2, tracker, recorder)
         self._held: list[tuple[str, tuple[Any, ...]]] | None = []
         """What came before the protocol was known; None afterwards."""
         self._first = [bytearray(), bytearray()]

@@ -26,21 +26,19 @@ def bad_flag(
     rows = [says(TONIC, s.INTERNAL, tonic_flag(flag, http_status))] if declared is not None else []
     if declared is None:
         rows.append(says(TONIC, s.INTERNAL, "Unexpected EOF decoding stream."))
-    if http_status != 200 or not is_grpc(content_type) or declared is None:
+    if not is_grpc(content_type) or declared is None:
         return rows
     whole = declared <= got - 4
+    if http_status != 200:  # grpc-go alone goes by the content-type; the others report the status
+        return [*rows, _go_flag(flag, declared, whole=whole)]
+    rows.append(_go_flag(flag, declared, whole=whole))
     if declared > DEFAULT_LIMIT:
-        rows.append(
-            says(GO, s.RESOURCE_EXHAUSTED, f"grpc: received message larger than max ({declared} vs. {DEFAULT_LIMIT})")
-        )
         rows.append(says(JS, s.RESOURCE_EXHAUSTED, f"Received message larger than max ({declared} vs {DEFAULT_LIMIT})"))
         rows.append(says(CONNECT, s.INVALID_ARGUMENT, _promised(declared, max(got - 4, 0))))
     elif whole:
-        rows.append(says(GO, s.INTERNAL, f"grpc: received unexpected payload format {flag}"))
         if not flag & 1:
             rows.append(says(CONNECT, s.INTERNAL, f"protocol error: invalid envelope flags {flag}"))
     else:
-        rows.append(says(GO, s.INTERNAL, "unexpected EOF"))
         rows.append(says(CONNECT, s.INVALID_ARGUMENT, _promised(declared, max(got - 4, 0))))
     if status == 0:
         rows.append(says(CORE, s.OK, "nothing: an empty message and success"))
@@ -51,6 +49,14 @@ def bad_flag(
     rows.append(says(DOTNET, s.INTERNAL, "Unexpected compressed flag value in message header."))
     rows.append(says(GRPCLIB, "NotImplementedError", "Compression not implemented"))
     return rows
+
+
+def _go_flag(flag: int, declared: int, *, whole: bool) -> ClientSees:
+    """grpc-go reads the length first, then the flag."""
+    if declared > DEFAULT_LIMIT:
+        text = f"grpc: received message larger than max ({declared} vs. {DEFAULT_LIMIT})"
+        return says(GO, s.RESOURCE_EXHAUSTED, text)
+    return says(GO, s.INTERNAL, f"grpc: received unexpected payload format {flag}" if whole else "unexpected EOF")
 
 
 def _promised(declared: int, got: int) -> str:
@@ -92,6 +98,7 @@ def encoding_unsupported(encoding: str, *, compressed: bool = True) -> list[Clie
                 s.UNIMPLEMENTED,
                 f"Unsupported grpc-encoding value '{encoding}'. Supported encodings: identity, gzip, deflate",
             ),
+            says(GRPCLIB, "NotImplementedError", "Compression not implemented"),
         ]
     return rows
 
@@ -125,6 +132,7 @@ def bomb() -> list[ClientSees]:
         says(CORE, s.RESOURCE_EXHAUSTED, "Decompressed message larger than max"),
         says(JAVA, s.RESOURCE_EXHAUSTED, f"Decompressed gRPC message exceeds maximum size {limit}"),
         says(JS, s.RESOURCE_EXHAUSTED, f"Received message that decompresses to a size larger than {limit}"),
+        says(GRPCLIB, "NotImplementedError", "Compression not implemented"),
     ]
 
 

@@ -16,17 +16,33 @@ GO_BODY_SHOWN = 1024
 """Bytes of a foreign body that grpc-go quotes."""
 
 
+_REASONS = {413: "Content Too Large", 414: "URI Too Long", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
+"""RFC 9110 §15.5; Python's own table has older names, which ones depends on its version."""
+_RUST_REASONS = {413: "Payload Too Large", 418: "I'm a teapot", 422: "Unprocessable Entity"}
+_GO_REASONS = {
+    413: "Request Entity Too Large", 414: "Request URI Too Long", 416: "Requested Range Not Satisfiable",
+    418: "I'm a teapot", 422: "Unprocessable Entity",
+}  # fmt: skip
+
+
 def reason(http_status: int) -> str:
     """Return the reason phrase of a status (``Bad Gateway``), empty if it has none."""
+    if http_status in _REASONS:
+        return _REASONS[http_status]
     try:
         return HTTPStatus(http_status).phrase
     except ValueError:
         return ""
 
 
+def _go_reason(http_status: int) -> str:
+    return _GO_REASONS.get(http_status) or reason(http_status)
+
+
 def full_status(http_status: int) -> str:
-    """Return the status as tonic and connect-go print it: ``502 Bad Gateway``."""
-    return f"{http_status} {reason(http_status) or '<unknown status code>'}"
+    """Return the status as tonic prints it: ``502 Bad Gateway``."""
+    phrase = _RUST_REASONS.get(http_status) or reason(http_status)
+    return f"{http_status} {phrase or '<unknown status code>'}"
 
 
 def tonic_flag(flag: int, http_status: int) -> str:
@@ -68,7 +84,7 @@ def _go_http(http_status: int, content_type: str | None, body: bytes, length: in
     kind = f'transport: received unexpected content-type "{content_type}"'
     if content_type is None:
         kind = "malformed header: missing HTTP content-type"
-    text = f"unexpected HTTP status code received from server: {http_status} ({reason(http_status)}); {kind}"
+    text = f"unexpected HTTP status code received from server: {http_status} ({_go_reason(http_status)}); {kind}"
     if length:
         shown = body[:60].decode("utf-8", "replace").replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
         text += f'\ndata: "{shown}{"…" if length > 60 else ""}"'
@@ -91,7 +107,7 @@ def http_error(http_status: int, content_type: str | None, body: bytes = b"", le
         says(JAVA, java, f"HTTP status code {http_status}{kind}"),
         says(JS, mapped, f"Received HTTP status code {http_status}"),
         says(DOTNET, mapped, f"Bad gRPC response. HTTP status code: {http_status}"),
-        says(CONNECT, mapped, f"HTTP status {http_status} {reason(http_status)}".rstrip()),
+        says(CONNECT, mapped, f"HTTP status {http_status} {_go_reason(http_status)}".rstrip()),
         says(GRPCLIB, mapped, f"Received :status = '{http_status}'"),
     ]
 
@@ -123,6 +139,7 @@ def wrong_content_type(content_type: str | None, body: bytes = b"", length: int 
 def missing_http_status() -> list[ClientSees]:
     """Response headers without ``:status``."""
     return [
+        says(TONIC, s.INTERNAL, "h2 protocol error: http2 error"),
         says(GO, s.INTERNAL, "malformed header: missing HTTP status"),
         says(JAVA, s.INTERNAL, "Missing HTTP status code"),
     ]

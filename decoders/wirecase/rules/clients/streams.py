@@ -6,10 +6,15 @@ from wirecase.grpc import status as s
 from wirecase.http2.facts import error_name
 from wirecase.model import ClientSees
 from wirecase.rules.clients.status import TONIC_MISSING
-from wirecase.rules.clients.table import CORE, GO, GRPCLIB, JAVA, JS, OLD_TONIC, TONIC, says
+from wirecase.rules.clients.table import CORE, GO, GRPCLIB, JAVA, JS, OLD_HYPER, OLD_TONIC, TONIC, says
 
-NO_ERROR, FLOW_CONTROL_ERROR, REFUSED_STREAM, CANCEL, COMPRESSION_ERROR = 0, 3, 7, 8, 9
+NO_ERROR, PROTOCOL_ERROR, FLOW_CONTROL_ERROR, REFUSED_STREAM, CANCEL, COMPRESSION_ERROR = 0, 1, 3, 7, 8, 9
 INTERNAL_ERROR, ENHANCE_YOUR_CALM, INADEQUATE_SECURITY, HTTP_1_1_REQUIRED = 2, 11, 12, 13
+
+BODY_ERROR = "h2 protocol error: error reading a body from connection"
+"""tonic's words after response headers."""
+HEAD_ERROR = "h2 protocol error: http2 error"
+"""tonic's words before them."""
 
 _JS_TEXT = {
     NO_ERROR: (s.INTERNAL, "Received RST_STREAM with code 0 (Call ended without gRPC status)"),
@@ -20,6 +25,9 @@ _JS_TEXT = {
     INADEQUATE_SECURITY: (s.PERMISSION_DENIED, "Protocol not secure enough"),
 }
 _GO_CODES = {FLOW_CONTROL_ERROR: s.RESOURCE_EXHAUSTED, 5: s.INTERNAL, HTTP_1_1_REQUIRED: s.INTERNAL}
+_CORE_CODES = {REFUSED_STREAM: s.UNAVAILABLE, CANCEL: s.CANCELLED, ENHANCE_YOUR_CALM: s.RESOURCE_EXHAUSTED,
+               INADEQUATE_SECURITY: s.PERMISSION_DENIED}  # fmt: skip
+"""Everything else is INTERNAL to grpc-core."""
 _JAVA_CODES = {NO_ERROR: s.UNAVAILABLE, 5: s.INTERNAL}
 _JAVA_NOTES = {
     ENHANCE_YOUR_CALM: " (Bandwidth exhausted)",
@@ -35,7 +43,7 @@ def _rst_elsewhere(code: int) -> list[ClientSees]:
     java_text = f"RST_STREAM closed stream. HTTP/2 error code: {error_name(code)}{_JAVA_NOTES.get(code, '')}"
     return [
         says(GO, _GO_CODES.get(code, mapped), _GO_ENUM.format(error_name(code))),
-        says(CORE, mapped, f"RST_STREAM (Received RST_STREAM with error code {code})"),
+        says(CORE, _CORE_CODES.get(code, s.INTERNAL), f"RST_STREAM (Received RST_STREAM with error code {code})"),
         says(JAVA, java, java_text, checked=code <= HTTP_1_1_REQUIRED),
         says(JS, js_code, js_text),
         says(GRPCLIB, "StreamTerminatedError", f"Stream reset by remote party, error_code: {code}"),
@@ -44,27 +52,30 @@ def _rst_elsewhere(code: int) -> list[ClientSees]:
 
 def rst_before_headers(code: int) -> list[ClientSees]:
     """RST_STREAM with `code` from the server before any response headers."""
-    return [says(TONIC, s.from_h2_error(code), "h2 protocol error: http2 error"), *_rst_elsewhere(code)]
+    return [says(TONIC, s.from_h2_error(code), HEAD_ERROR), *_rst_elsewhere(code)]
 
 
 def rst_midbody(code: int) -> list[ClientSees]:
     """RST_STREAM with `code` from the server after response headers and before the status.
 
-    hyper turns NO_ERROR and CANCEL into a clean end of the body: tonic then misses the status, or missed nothing.
+    hyper turns NO_ERROR into a clean end of the body, and older versions of it CANCEL too: tonic then misses the
+    status, or missed nothing.
     """
-    if code in (NO_ERROR, CANCEL):
-        tonic = [
-            says(TONIC, s.UNKNOWN, TONIC_MISSING),
-            says(OLD_TONIC, s.OK, "nothing: the stream ends as if it were complete"),
-        ]
-    else:
-        tonic = [says(TONIC, s.from_h2_error(code), "h2 protocol error: error reading a body from connection")]
+    clean = [
+        says(TONIC, s.UNKNOWN, TONIC_MISSING),
+        says(OLD_TONIC, s.OK, "nothing: the stream ends as if it were complete"),
+    ]
+    if code == NO_ERROR:
+        return [*clean, *_rst_elsewhere(code)]
+    tonic = [says(TONIC, s.from_h2_error(code), BODY_ERROR)]
+    if code == CANCEL:
+        tonic.append(says(OLD_HYPER, s.UNKNOWN, TONIC_MISSING, checked=False))
     return [*tonic, *_rst_elsewhere(code)]
 
 
 def body_cut(how: str = "fin", *, headers: bool = True) -> list[ClientSees]:
     """FIN (`how` ``fin``) or RST (``rst``) of TCP with the stream open, after response `headers` or before them."""
-    tonic = "h2 protocol error: error reading a body from connection" if headers else "h2 protocol error: http2 error"
+    tonic = BODY_ERROR if headers else "transport error"
     core = "Socket closed" if how == "fin" else "recvmsg:Connection reset by peer (104)"
     go = "EOF" if how == "fin" else "read tcp …: read: connection reset by peer"
     js = "Connection dropped" if how == "fin" else "read ECONNRESET"
@@ -96,7 +107,7 @@ def goaway_error(code: int, debug: str = "") -> list[ClientSees]:
     core = f"Socket closed (GOAWAY received; Error code: {code}; Debug Text: {debug})"
     js = f"Received RST_STREAM with code {INTERNAL_ERROR} triggered by internal client error: "
     return [
-        says(TONIC, s.from_h2_error(code), "h2 protocol error: error reading a body from connection"),
+        says(TONIC, s.from_h2_error(code), BODY_ERROR),
         says(
             GO,
             s.UNAVAILABLE,
@@ -105,6 +116,7 @@ def goaway_error(code: int, debug: str = "") -> list[ClientSees]:
         ),
         says(CORE, s.UNAVAILABLE, core),
         says(JS, s.INTERNAL, f"{js}Session closed with error code {code}"),
+        says(GRPCLIB, "StreamTerminatedError", "Connection lost"),
     ]
 
 
@@ -112,7 +124,7 @@ def too_many_pings() -> list[ClientSees]:
     """GOAWAY ENHANCE_YOUR_CALM with the debug data ``too_many_pings``."""
     text = 'Client received GoAway with error code ENHANCE_YOUR_CALM and debug data equal to ASCII "too_many_pings".'
     return [
-        says(TONIC, s.RESOURCE_EXHAUSTED, "h2 protocol error: error reading a body from connection"),
+        says(TONIC, s.RESOURCE_EXHAUSTED, BODY_ERROR),
         says(GO, s.UNAVAILABLE, text),
         says(CORE, s.UNAVAILABLE, f"GOAWAY received; Error code: {ENHANCE_YOUR_CALM}; Debug Text: too_many_pings"),
         says(
@@ -161,9 +173,9 @@ def connect_timeout(address: str = "") -> list[ClientSees]:
 
 
 def keepalive() -> list[ClientSees]:
-    """A client's PING was not answered in time and the client closed the connection."""
+    """A client's PING was not answered in time and the client closed the connection, after response headers."""
     return [
-        says(TONIC, s.UNAVAILABLE, "keep-alive timed out", checked=False),
+        says(TONIC, s.UNKNOWN, BODY_ERROR),
         says(GO, s.UNAVAILABLE, "keepalive ping failed to receive ACK within timeout"),
         says(CORE, s.UNAVAILABLE, "keepalive timeout", checked=False),
         says(JAVA, s.UNAVAILABLE, "Keepalive failed. The connection is likely gone"),
@@ -213,7 +225,9 @@ def first_frame_not_settings(frame: str) -> list[ClientSees]:
 def closed_before_settings() -> list[ClientSees]:
     """The server accepted the connection and closed it before any SETTINGS."""
     return [
+        says(TONIC, s.CANCELLED, "operation was canceled"),
         says(GO, s.UNAVAILABLE, "error reading server preface: EOF"),
+        says(CORE, s.UNAVAILABLE, "Socket closed"),
         says(JS, s.UNAVAILABLE, "No connection established", checked=False),
         says(GRPCLIB, "StreamTerminatedError", "Connection lost"),
     ]
@@ -225,15 +239,30 @@ def header_list_too_large() -> list[ClientSees]:
         says(GO, s.INTERNAL, "peer header list size exceeded limit"),
         says(CORE, s.RESOURCE_EXHAUSTED, "received metadata size exceeds hard limit"),
         says(JS, s.RESOURCE_EXHAUSTED, "Bandwidth exhausted or memory limit exceeded"),
+        says(GRPCLIB, "StreamTerminatedError", "Connection lost"),
     ]
 
 
 def trailers_not_final() -> list[ClientSees]:
     """A second HEADERS frame of the response without END_STREAM."""
     return [
+        says(TONIC, s.INTERNAL, BODY_ERROR),
         says(GO, s.INTERNAL, "a HEADERS frame cannot appear in the middle of a stream"),
         says(CORE, s.INTERNAL, "Trailing metadata frame received without an end-o-stream"),
         says(JAVA, s.INTERNAL, "Received headers twice"),
+    ]
+
+
+def h2_violation(code: int = PROTOCOL_ERROR, *, headers: bool = False) -> list[ClientSees]:
+    """A breach of HTTP/2 by the server that the client answers with `code`, after response `headers` or before them."""
+    return [says(TONIC, s.from_h2_error(code), BODY_ERROR if headers else HEAD_ERROR)]
+
+
+def legal_frames_rejected() -> list[ClientSees]:
+    """Padded frames, which two clients cannot take."""
+    return [
+        says(CORE, s.INTERNAL, "unsupported data flags: 0x08"),
+        says(GRPCLIB, "StreamTerminatedError", "Connection lost"),
     ]
 
 

@@ -20,6 +20,7 @@ class Client(NamedTuple):
 
 TONIC = Client("tonic", "0.14.6")
 OLD_TONIC = Client("tonic", "before 0.14.6")
+OLD_HYPER = Client("tonic", "with an older hyper")
 GO = Client("grpc-go", "1.85")
 CORE = Client("grpc-core (C++, Python)", "1.85")
 JAVA = Client("grpc-java", "1.85")
