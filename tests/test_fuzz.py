@@ -34,8 +34,8 @@ def singles(batch: PacketBatch) -> Iterator[PacketBatch]:
     for i, start in enumerate(batch.starts):
         end = start + batch.caplens[i]
         yield PacketBatch(
-            batch.source, batch.link, memoryview(bytes(batch.data[start:end])), [0], [batch.caplens[i]], [batch.lengths[i]],
-            [batch.times[i]], batch.first_number + i,
+            batch.source, batch.link, memoryview(bytes(batch.data[start:end])), [0], [batch.caplens[i]],
+            [batch.lengths[i]], [batch.times[i]], batch.first_number + i,
         )  # fmt: skip
 
 
@@ -117,7 +117,7 @@ def mutate(data: bytes, chance: random.Random) -> bytes:
 @pytest.mark.parametrize("name", USED)
 def test_mutated_fixtures(name: str, tmp_path: Path) -> None:
     original = (FIXTURES / name / "capture.pcapng").read_bytes()[:LARGEST]
-    chance = random.Random(name)  # noqa: S311 - reproducible, not secret
+    chance = random.Random(name)
     path = tmp_path / "capture.pcapng"
     for _ in range(20):
         path.write_bytes(mutate(original, chance))
@@ -153,7 +153,7 @@ def spoiled(name: str, chance: random.Random) -> list[Conversation]:
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_spoiled_connections(name: str, tmp_path: Path) -> None:
-    chance = random.Random(name)  # noqa: S311
+    chance = random.Random(name)
     path = tmp_path / "capture.pcap"
     for _ in range(15):
         packets = merge(spoiled(name, chance))
@@ -166,7 +166,7 @@ def test_spoiled_connections(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_batches_change_no_finding(name: str, tmp_path: Path) -> None:
     path = tmp_path / "capture.pcap"
-    chance = random.Random(name)  # noqa: S311
+    chance = random.Random(name)
     whole = Conversation().open().play(SCRIPTS[name]()).fin(CLIENT, SERVER)
     for packets in (whole.packets, *(merge(spoiled(name, chance)) for _ in range(6))):
         path.write_bytes(pcap(packets))

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from wirecase import __version__
 from wirecase.errors import InputError
 from wirecase.http2.recorder import FrameRecorder
-from wirecase.model import Accounting, Damage, Diagnosis, PacketBatch
+from wirecase.model import Accounting, Damage, Diagnosis, Finding, PacketBatch
 from wirecase.net import Assembler
 from wirecase.net.facts import TcpConnection
 from wirecase.rules.collect import Collector
@@ -34,6 +34,8 @@ Progress = Callable[[int, int | None], None]
 """Called with the bytes read so far, and their total where it is known."""
 Record = Callable[[Session], FrameRecorder | None]
 """Says who wants the frames of a connection."""
+OnCall = Callable[[Call, list[Finding]], None]
+"""Told of each closed call, numbered and judged, before it is forgotten, and of the findings that it takes part in."""
 
 
 @dataclass(slots=True)
@@ -58,12 +60,14 @@ class Options:
 class Pipeline:
     """One run over some sources; `diagnose` is the short way to use it."""
 
-    def __init__(self, options: Options, record: Record | None = None) -> None:
+    def __init__(self, options: Options, record: Record | None = None, on_call: OnCall | None = None) -> None:
         self._options = options
         self._record = record
+        self._on_call = on_call
         self.accounting = Accounting()
-        self.log = CallLog()
-        self._assembler = Assembler(self._open_connection, self.accounting)
+        self.log = CallLog(others=None if on_call is None else [])
+        self._columns = columns
+        self._assembler = Assembler(self._open_connection, self.accounting, columns=columns)
         self._closed: list[Session] = []
         self._protocols: Counter[str] = Counter()
         self._encrypted: Counter[str] = Counter()
@@ -86,6 +90,7 @@ class Pipeline:
             forced=forced,
             on_closed=self._closed.append,
             recorder=self._record(session) if self._record is not None else None,
+            columns=self._columns,
         )
 
     def _wanted(self, call: Call) -> bool:
@@ -123,7 +128,13 @@ class Pipeline:
         log.number()
         suspicious, log.suspicious = log.suspicious, []
         for call in suspicious:
-            self._collector.call(call, log.totals)
+            named = self._collector.call(call, log.totals)
+            if self._on_call is not None:
+                self._on_call(call, named)
+        if self._on_call is not None and log.others:
+            others, log.others = log.others, []
+            for call in others:
+                self._on_call(call, [])
         closed = self._closed[:]
         self._closed.clear()  # the decoders hold on to this very list
         for session in closed:
@@ -169,14 +180,16 @@ def diagnose(
     progress: Progress | None = None,
     stop: Callable[[], bool] | None = None,
     record: Record | None = None,
+    on_call: OnCall | None = None,
 ) -> Diagnosis:
     """Read the sources and return what was found.
 
-    `record` is asked for each connection, when its first packet comes, whether somebody wants its frames. `stop` is asked after every batch; once it says yes, what is known so far is returned. Raises
-    `wirecase.errors.InputError` if nothing at all could be read.
+    `record` is asked for each connection, when its first packet comes, whether somebody wants its frames. `on_call` is
+    told of every call once it is closed. `stop` is asked after every batch; once it says yes, what is known so far is
+    returned. Raises `wirecase.errors.InputError` if nothing at all could be read.
     """
     with _rare_collection():
-        return _diagnose(options, progress, stop, record)
+        return _diagnose(options, Pipeline(options, record, on_call), progress, stop)
 
 
 @contextlib.contextmanager
@@ -195,11 +208,10 @@ def _rare_collection() -> Iterator[None]:
 
 
 def _diagnose(
-    options: Options, progress: Progress | None, stop: Callable[[], bool] | None, record: Record | None
+    options: Options, pipeline: Pipeline, progress: Progress | None, stop: Callable[[], bool] | None
 ) -> Diagnosis:
     opened = open_sources(options.sources)
     failures = [str(failure) for failure in opened.failures]
-    pipeline = Pipeline(options, record)
     total = opened.total_bytes
     done = 0
     interrupted = False

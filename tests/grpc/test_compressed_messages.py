@@ -38,7 +38,13 @@ def test_all_encodings_are_covered() -> None:
 @encodings
 def test_sound_messages(encoding: bytes) -> None:
     pack = ENCODERS[encoding]
-    body = message(pack(TEXT), 1) + message(b"plain") + message(pack(b""), 1) + message(pack(TEXT * 30), 1) + message(b"", 1)
+    body = (
+        message(pack(TEXT), 1)
+        + message(b"plain")
+        + message(pack(b""), 1)
+        + message(pack(TEXT * 30), 1)
+        + message(b"", 1)
+    )
     for pieces in ([body], bytewise(body)):
         reader = read(pieces, encoding=encoding)
         assert (reader.messages, reader.compressed, reader.inflations) == (5, 4, [])
@@ -153,7 +159,7 @@ def test_only_ten_are_kept() -> None:
     assert reader.messages == 50
 
 
-# --- bombs ---------------------------------------------------------------------------------------------------------------
+# --- bombs -----------------------------------------------------------------------------------------------------------
 
 
 def bomb(encoding: bytes, size: int) -> bytes:

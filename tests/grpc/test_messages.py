@@ -77,7 +77,7 @@ def test_counts_are_those_of_the_builder(payloads: list[bytes], rest: bytes) -> 
     assert (pending.prefix if pending else b"") == rest
 
 
-# --- what is no prefix --------------------------------------------------------------------------------------------------
+# --- what is no prefix -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("flag", [2, 3, 0x20, 60, 67, 101, 0x7F, 0x80, 0x81, 0xFE, 0xFF])
@@ -130,7 +130,7 @@ def test_web_trailers() -> None:
     assert page.web_trailers is None
 
 
-# --- reading again behind bytes too many -----------------------------------------------------------------------------------
+# --- reading again behind bytes too many -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("extra", [b"A", b"ABCDEFG", PAGE, b"\x02\x02\x02\x02\x02"])
@@ -160,7 +160,7 @@ def test_the_search_for_a_resumption_ends() -> None:
     assert bad.resumed is None
 
 
-# --- where a body stops ------------------------------------------------------------------------------------------------------
+# --- where a body stops ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
@@ -217,7 +217,7 @@ def test_largest() -> None:
     assert read([message(b"x" * 4000)]).largest is None
 
 
-# --- holes ---------------------------------------------------------------------------------------------------------------------
+# --- holes -----------------------------------------------------------------------------------------------------------
 
 
 def test_hole_inside_of_a_message_is_stepped_over() -> None:

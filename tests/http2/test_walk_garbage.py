@@ -34,7 +34,9 @@ HEADER = st.builds(
     st.binary(max_size=40),
 )
 PIECE = st.one_of(
-    st.tuples(SIDE, HEADER), st.tuples(SIDE, st.binary(max_size=60)), st.tuples(SIDE, st.lists(HEADER, max_size=6).map(b"".join))
+    st.tuples(SIDE, HEADER),
+    st.tuples(SIDE, st.binary(max_size=60)),
+    st.tuples(SIDE, st.lists(HEADER, max_size=6).map(b"".join)),
 )
 
 
@@ -63,7 +65,7 @@ def test_holes_anywhere(pieces: list[tuple[int, bytes | int]]) -> None:
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_mutated_connections(name: str) -> None:
     segments = SCRIPTS[name]().segments
-    chance = random.Random(name)  # noqa: S311 - reproducible, not secret
+    chance = random.Random(name)
     for _ in range(25):
         spoiled = []
         for side, payload in segments:
@@ -84,7 +86,7 @@ def test_mutated_connections(name: str) -> None:
 
 
 def test_holes_in_real_connections() -> None:
-    chance = random.Random(1)  # noqa: S311
+    chance = random.Random(1)
     for name, make in SCRIPTS.items():
         for _ in range(15):
             made = GapWalk(late=chance.choice([(), (), (CLIENT, SERVER)]))

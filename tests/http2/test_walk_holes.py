@@ -1,4 +1,4 @@
-"""Holes in the bytes, and captures that begin in mid-connection: what is stepped over, searched for, and not claimed."""
+"""Holes, and captures that begin in mid-connection: what is stepped over, what is searched for, what is not claimed."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def accused(done: Walked) -> list[str]:
     return [violation.kind for violation in done.facts.violations]
 
 
-# --- inside of DATA -----------------------------------------------------------------------------------------------------------
+# --- inside of DATA --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("hole", [1, 100, 500, 991])
@@ -72,12 +72,14 @@ def test_hole_at_the_end_of_data_that_ends_the_stream() -> None:
 def test_several_holes_in_one_frame() -> None:
     walk, script = opened()
     wire = data(1, bytes(1000))
-    done = walk.send(SERVER, wire[:100], 50, wire[150:300], 300, wire[600:], script.peers[SERVER].headers(1, TRAILERS, 1)).finish()
+    done = walk.send(
+        SERVER, wire[:100], 50, wire[150:300], 300, wire[600:], script.peers[SERVER].headers(1, TRAILERS, 1)
+    ).finish()
     assert done.events.bodies[1, SERVER].gaps == (50, 300)
     assert done.facts.halves[SERVER].synced
 
 
-# --- over a boundary --------------------------------------------------------------------------------------------------------
+# --- over a boundary -------------------------------------------------------------------------------------------------
 
 
 def test_hole_over_a_boundary_is_searched_behind() -> None:
@@ -109,7 +111,9 @@ def test_hole_inside_of_headers() -> None:
     wire = script.peers[SERVER].headers(3, (*RESPONSE, ("x-new", "value")))
     walk.send(SERVER, wire[:12], len(wire) - 14, wire[-2:])
     # Later blocks refer to entries that the hole swallowed.
-    done = walk.segments(SERVER, data(3, message(b"x")), script.peers[SERVER].headers(3, (("x-new", "value"), *TRAILERS), 1)).finish()
+    done = walk.segments(
+        SERVER, data(3, message(b"x")), script.peers[SERVER].headers(3, (("x-new", "value"), *TRAILERS), 1)
+    ).finish()
     assert accused(done) == []
     assert done.facts.halves[SERVER].joined_late
     # The table is lost, so stale entries must not be shown as if they were known.
@@ -142,7 +146,7 @@ def test_a_hole_of_the_client_says_nothing_of_the_server_s_frames() -> None:
     assert done.events.streams[1].headers[-1].block.get(b"grpc-status") == b"5"
 
 
-# --- bytes that look like frames ----------------------------------------------------------------------------------------------
+# --- bytes that look like frames -------------------------------------------------------------------------------------
 
 INTEGERS = {
     "zeros": bytes(4000),
@@ -166,7 +170,9 @@ def test_numbers_in_a_body_are_no_frames(name: str, shift: int) -> None:
     body = INTEGERS[name][shift:]
     walk.send(SERVER, data(1, bytes(16_000))[:1000], 30_000)
     walk.send(SERVER, body[:1448], body[1448:2896])
-    done = walk.segments(SERVER, body[2896:], script.peers[SERVER].headers(1, TRAILERS, END_STREAM), window_update(0, 5)).finish()
+    done = walk.segments(
+        SERVER, body[2896:], script.peers[SERVER].headers(1, TRAILERS, END_STREAM), window_update(0, 5)
+    ).finish()
     assert accused(done) == []
     assert done.facts.halves[SERVER].frames.by_type[0] == 1
     assert done.events.streams[1].ended[SERVER] or not done.facts.halves[SERVER].synced
@@ -207,7 +213,7 @@ def test_plausible_headers(length: int, kind: int, flags: int, stream: int, plau
     assert plausible_header(length, kind, flags, stream) is plausible
 
 
-# --- mid-connection -------------------------------------------------------------------------------------------------------------
+# --- mid-connection --------------------------------------------------------------------------------------------------
 
 
 def middle() -> tuple[GapWalk, Script]:
@@ -278,12 +284,14 @@ def test_response_before_request_in_mid_connection() -> None:
     (_, asked), (_, answered) = script.segments
     done = walk.send(SERVER, answered).send(CLIENT, asked).finish()
     assert accused(done) == []
-    assert [f.side for f in done.events.streams[5].headers][0] == CLIENT
+    assert done.events.streams[5].headers[0].side == CLIENT
 
 
 def test_old_streams_are_neither_idle_nor_closed() -> None:
     walk, script = middle()
-    walk.send(SERVER, window_update(3, 100) + data(3, b"rest of it") + frame(3, 0, 1, bytes(4)) + settings() + settings_ack())
+    walk.send(
+        SERVER, window_update(3, 100) + data(3, b"rest of it") + frame(3, 0, 1, bytes(4)) + settings() + settings_ack()
+    )
     script.request(9, message(b"a"))
     walk.send(CLIENT, script.segments[0][1])
     walk.send(CLIENT, frame(HEADERS, END_HEADERS, 7, script.peers[CLIENT].block(REQUEST)) + window_update(0, 1))

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from wirecase.model import CLIENT, SERVER
 
+
 @functools.cache
 def script(name: str) -> Script:
     """Return a script (they are never changed once made)."""
@@ -75,7 +76,9 @@ def test_bodies_and_counts_of_healthy_scripts() -> None:
     assert done.facts.halves[SERVER].frames.by_type == [3, 6, 0, 0, 2, 0, 0, 0, 0, 0]
 
 
-@pytest.mark.parametrize("name", ["unary", "spread", "paddings", "continuations", "interleaved", "by_h2", "by_hyperframe"])
+@pytest.mark.parametrize(
+    "name", ["unary", "spread", "paddings", "continuations", "interleaved", "by_h2", "by_hyperframe"]
+)
 def test_nothing_is_noted_on_what_is_right(name: str) -> None:
     done = walk(script(name))
     assert done.kinds() == []

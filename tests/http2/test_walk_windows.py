@@ -93,7 +93,7 @@ def test_data_on_a_closed_stream_counts_for_the_connection() -> None:
     assert check(script).facts.halves[SERVER].window == 64_535
 
 
-# --- SETTINGS_INITIAL_WINDOW_SIZE ---------------------------------------------------------------------------------------------
+# --- SETTINGS_INITIAL_WINDOW_SIZE ------------------------------------------------------------------------------------
 
 
 def test_initial_window_holds_for_new_streams() -> None:
@@ -139,7 +139,7 @@ def test_starvation_ends_with_a_larger_initial_window() -> None:
     assert check(script.client(settings((4, 6)))).facts.streams[1].starved[SERVER] is None
 
 
-# --- SETTINGS_MAX_FRAME_SIZE --------------------------------------------------------------------------------------------------
+# --- SETTINGS_MAX_FRAME_SIZE -----------------------------------------------------------------------------------------
 
 
 def test_a_raised_frame_size_holds_from_the_frame_on() -> None:
@@ -158,7 +158,7 @@ def test_a_limit_is_what_the_receiver_said() -> None:
     check(script, ("frame-size", SERVER))
 
 
-# --- WINDOW_UPDATE --------------------------------------------------------------------------------------------------------------
+# --- WINDOW_UPDATE ---------------------------------------------------------------------------------------------------
 
 
 def test_zero_increment() -> None:
@@ -179,7 +179,7 @@ def test_the_reserved_bit_is_ignored() -> None:
     assert check(answering().client(wire)).facts.streams[1].windows[SERVER] == 65_540
 
 
-# --- streams at once, GOAWAY -----------------------------------------------------------------------------------------------------
+# --- streams at once, GOAWAY -----------------------------------------------------------------------------------------
 
 
 def test_waiting_for_a_stream() -> None:

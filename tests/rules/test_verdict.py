@@ -88,12 +88,14 @@ def test_the_headline_says_how_many_what_and_who() -> None:
 
 def test_one_call_of_one() -> None:
     assert verdict([finding(1, "rst-midbody", streams=1)], run(1)).headline.startswith("The only gRPC call is hit:")
-    assert verdict([finding(1, "rst-midbody", streams=2)], run(2)).headline.startswith("All 2 gRPC calls are hit:")
+    assert verdict([finding(1, "rst-midbody", streams=2)], run(2)).headline.startswith("Both gRPC calls are hit:")
 
 
 def test_a_fault_that_names_no_call() -> None:
     assert verdict([finding(1, "tcp-refused")], run(0)).headline.startswith("No gRPC call came about:")
-    assert verdict([finding(1, "tcp-refused")], run(5, 5)).headline.startswith("No single call is named, of 5 seen:")
+    assert verdict([finding(1, "tcp-refused")], run(5, 5)).headline.startswith(
+        "No gRPC call is known to be hit (5 seen):"
+    )
 
 
 def test_more_than_a_hundred_places_are_counted() -> None:

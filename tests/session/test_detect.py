@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import pytest
 from captures import PREFACE, Conversation, Decoded, decode, http2
-from h2_bytes import END_STREAM, REQUEST, RESPONSE, TRAILERS, Script, data, message, settings, settings_ack, window_update
+from h2_bytes import (
+    END_STREAM,
+    REQUEST,
+    RESPONSE,
+    TRAILERS,
+    Script,
+    data,
+    message,
+    settings,
+    settings_ack,
+    window_update,
+)
 
 from wirecase.model import CLIENT, SERVER
 
@@ -44,7 +55,7 @@ def call(script: Script | None = None, stream: int = 1) -> Script:
     return made.request(stream, message(b"ask")).response(stream, message(b"answer"))
 
 
-# --- HTTP/2 from the start ------------------------------------------------------------------------------------------------------
+# --- HTTP/2 from the start -------------------------------------------------------------------------------------------
 
 
 def test_preface() -> None:
@@ -114,11 +125,13 @@ def test_nothing_at_all() -> None:
     assert done.log.totals.total == 0
 
 
-# --- others -------------------------------------------------------------------------------------------------------------------------
+# --- others ----------------------------------------------------------------------------------------------------------
 
 
 def test_tls() -> None:
-    done = every_way(Conversation().open().send(CLIENT, TLS_HELLO).send(SERVER, TLS_HELLO).send(CLIENT, b"\x17\x03\x03\0\5hello"))
+    done = every_way(
+        Conversation().open().send(CLIENT, TLS_HELLO).send(SERVER, TLS_HELLO).send(CLIENT, b"\x17\x03\x03\0\5hello")
+    )
     assert done.session.protocol == "tls"
     assert done.accounting.skipped == {"TLS without keys": 2 * len(TLS_HELLO) + 10}
 
@@ -130,7 +143,12 @@ def test_tls_in_mid_connection() -> None:
 
 @pytest.mark.parametrize("size", [3, 1400])
 def test_http1(size: int) -> None:
-    talk = Conversation().open().send(CLIENT, GET, size=size).send(SERVER, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", size=size)
+    talk = (
+        Conversation()
+        .open()
+        .send(CLIENT, GET, size=size)
+        .send(SERVER, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", size=size)
+    )
     assert every_way(talk).session.protocol == "http1"
 
 
@@ -144,7 +162,7 @@ def test_something_else() -> None:
     assert every_way(talk).session.protocol == "other"
 
 
-# --- a peer that speaks something else ---------------------------------------------------------------------------------------------
+# --- a peer that speaks something else -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("answer", [HTTP_400, SSH, TLS_ALERT, b"220 mail.example ESMTP\r\n", b"\xff\xfe", b"no"])
@@ -175,7 +193,8 @@ def test_foreign_server_speaks_first(greeting: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "asked", [b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n" + settings(), GET, UPGRADE, b"POST /x HTTP/1.1\r\n\r\n", b"\x01\x02", SSH]
+    "asked",
+    [b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n" + settings(), GET, UPGRADE, b"POST /x HTTP/1.1\r\n\r\n", b"\x01\x02", SSH],
 )
 @pytest.mark.parametrize("server_first", [True, False])
 def test_foreign_client(asked: bytes, server_first: bool) -> None:
@@ -205,18 +224,22 @@ def test_tls_client_of_a_cleartext_server() -> None:
 
 
 def test_cleartext_client_of_a_tls_server() -> None:
-    done = every_way(Conversation().open().play(Script().client(settings())).send(SERVER, TLS_ALERT).fin(SERVER, CLIENT))
+    done = every_way(
+        Conversation().open().play(Script().client(settings())).send(SERVER, TLS_ALERT).fin(SERVER, CLIENT)
+    )
     assert done.session.protocol == "h2"
     assert done.accounting.skipped == {OTHER: len(TLS_ALERT)}
 
 
-# --- h2c by Upgrade ----------------------------------------------------------------------------------------------------------------
+# --- h2c by Upgrade --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", [7, 1400])
 def test_upgrade(size: int) -> None:
     script = Script()
-    answer = script.peers[SERVER].headers(1, ((":status", "200"), ("content-type", "text/html"))) + data(1, b"page", END_STREAM)
+    answer = script.peers[SERVER].headers(1, ((":status", "200"), ("content-type", "text/html"))) + data(
+        1, b"page", END_STREAM
+    )
     talk = Conversation().open().send(CLIENT, UPGRADE, size=size).send(SERVER, SWITCHING + settings(), size=size)
     talk.send(CLIENT, PREFACE + settings() + settings_ack(), size=size).send(SERVER, settings_ack() + answer, size=size)
     done = every_way(talk.fin(CLIENT, SERVER))
@@ -253,7 +276,7 @@ def test_upgrade_to_something_else() -> None:
     assert done.session.protocol == "http1"
 
 
-# --- mid-connection ---------------------------------------------------------------------------------------------------------------
+# --- mid-connection --------------------------------------------------------------------------------------------------
 
 
 def middle() -> Script:
@@ -322,7 +345,7 @@ def decode_input(packets: list[tuple[int, bytes]]) -> Conversation:
     return talk
 
 
-# --- by decree ----------------------------------------------------------------------------------------------------------------------
+# --- by decree -------------------------------------------------------------------------------------------------------
 
 
 def test_forced() -> None:

@@ -37,8 +37,10 @@ def both(talk: Conversation) -> Decoded:
 
 def summary(call: object) -> tuple[object, ...]:
     """What a rule can ask of a call's end."""
-    names = ("index", "kind", "path", "authority", "ending", "status_text", "grpc_status", "http_status", "content_type",
-             "response_complete", "blurred", "started", "status_hidden")  # fmt: skip
+    names = (
+        "index", "kind", "path", "authority", "ending", "status_text", "grpc_status", "http_status", "content_type",
+        "response_complete", "blurred", "started", "status_hidden",
+    )  # fmt: skip
     return tuple(getattr(call, name) for name in names)
 
 
@@ -127,9 +129,9 @@ def end_in_a_hole() -> tuple[Conversation, str, int | None, int]:
 
 
 ENDS = (
-    trailers, trailers_only, ended_by_data, ended_by_empty_data, reset_by_server, reset_by_client, reset_before_an_answer,
-    left_behind_by_goaway, server_closes, client_closes, closed_behind_goaway_that_covers_it, server_resets_tcp,
-    client_resets_tcp, still_open, no_answer, end_in_a_hole,
+    trailers, trailers_only, ended_by_data, ended_by_empty_data, reset_by_server, reset_by_client,
+    reset_before_an_answer, left_behind_by_goaway, server_closes, client_closes, closed_behind_goaway_that_covers_it,
+    server_resets_tcp, client_resets_tcp, still_open, no_answer, end_in_a_hole,
 )  # fmt: skip
 
 
@@ -174,7 +176,7 @@ def test_frames_that_tell_how() -> None:
         assert ended_with_headers(stream) is not without
 
 
-# --- a reset and an end together ---------------------------------------------------------------------------------------------------
+# --- a reset and an end together -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("code", [0, 8])
@@ -218,7 +220,7 @@ def test_the_first_of_two_resets_counts() -> None:
     assert (ending.by, ending.reset and ending.reset.code) == (CLIENT, 8)
 
 
-# --- GOAWAY ---------------------------------------------------------------------------------------------------------------------------
+# --- GOAWAY ----------------------------------------------------------------------------------------------------------
 
 
 def test_goaway_leaves_only_later_streams_behind() -> None:
@@ -240,7 +242,7 @@ def test_reset_before_goaway_counts_first() -> None:
     assert (ending.how, ending.by) == ("rst", CLIENT)
 
 
-# --- what a call says of itself -----------------------------------------------------------------------------------------------------
+# --- what a call says of itself --------------------------------------------------------------------------------------
 
 
 def test_numbers_follow_the_request_headers_over_all_connections() -> None:

@@ -1,7 +1,7 @@
 """One truth: the fast ways through the layers tell what the slow one tells.
 
-The slow one takes packets one at a time. The fast ones take batches by columns, stretches at once, and ordinary exchanges
-without a closer look.
+The slow one takes packets one at a time. The fast ones take batches by columns, stretches at once, and ordinary
+exchanges without a closer look.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from wirecase.session.call import Call
 Odd = Callable[[Script, int], None]
 
 
-# --- calls that are not ordinary -----------------------------------------------------------------------------------------------
+# --- calls that are not ordinary -------------------------------------------------------------------------------------
 
 
 def error_status(script: Script, stream: int) -> None:
@@ -50,7 +50,10 @@ def error_status(script: Script, stream: int) -> None:
 def page(script: Script, stream: int) -> None:
     peer = script.peers[SERVER]
     script.request(stream, message(b"a"))
-    script.server(peer.headers(stream, ((":status", "502"), ("content-type", "text/html"))), data(stream, b"<html>bad", END_STREAM))
+    script.server(
+        peer.headers(stream, ((":status", "502"), ("content-type", "text/html"))),
+        data(stream, b"<html>bad", END_STREAM),
+    )
 
 
 def no_trailers(script: Script, stream: int) -> None:
@@ -64,7 +67,9 @@ def bad_flag(script: Script, stream: int) -> None:
 
 def reset(script: Script, stream: int) -> None:
     script.request(stream, message(b"a"))
-    script.server(script.peers[SERVER].headers(stream, RESPONSE), data(stream, message(b"b")[:3])).server(rst(stream, 2))
+    script.server(script.peers[SERVER].headers(stream, RESPONSE), data(stream, message(b"b")[:3])).server(
+        rst(stream, 2)
+    )
 
 
 def cancel(script: Script, stream: int) -> None:
@@ -100,7 +105,11 @@ def continued(script: Script, stream: int) -> None:
 
 
 def in_one_segment(script: Script, stream: int) -> None:
-    script.client(script.peers[CLIENT].headers(stream, REQUEST), data(stream, message(b"a"), END_STREAM), frame(PING, 0, 0, bytes(8)))
+    script.client(
+        script.peers[CLIENT].headers(stream, REQUEST),
+        data(stream, message(b"a"), END_STREAM),
+        frame(PING, 0, 0, bytes(8)),
+    )
     script.response(stream, message(b"b"))
 
 
@@ -187,14 +196,15 @@ def two_at_once(script: Script, stream: int) -> None:
 
 
 ODD: tuple[Odd, ...] = (
-    error_status, page, no_trailers, bad_flag, reset, cancel, late_frames, padding, zero_increment, overflow, many_updates, continued, in_one_segment,
+    error_status, page, no_trailers, bad_flag, reset, cancel, late_frames, padding, zero_increment, overflow,
+    many_updates, continued, in_one_segment,
     over_segments, many_messages, split_messages, large, new_fields, no_te, web, trailers_only,
     status_in_headers_and_trailers, answer_first, wrong_length, raised_settings, broken_block, regress, leave_open,
     two_at_once,
 )  # fmt: skip
 
 
-# --- what is compared ------------------------------------------------------------------------------------------------------------
+# --- what is compared ------------------------------------------------------------------------------------------------
 
 
 def body(reader: MessageReader | None) -> Any:
@@ -205,7 +215,8 @@ def body(reader: MessageReader | None) -> Any:
     pending = reader.pending()
     return (
         reader.messages, reader.bytes, reader.compressed, reader.lost, reader.head, plain(reader.first), plain(pending),
-        bad and (bad.flag, bad.after_messages, bytes(bad.foreign), bad.resumed, plain(bad.excerpt)), plain(reader.largest),
+        bad and (bad.flag, bad.after_messages, bytes(bad.foreign), bad.resumed, plain(bad.excerpt)),
+        plain(reader.largest),
     )  # fmt: skip
 
 
@@ -213,8 +224,9 @@ def told(call: Call) -> Any:
     """What a rule can ask of a call."""
     stream = call.stream
     return (
-        call.index, stream.id, call.kind, call.path, call.http_status, call.status_text, plain(call.ending), call.started,
-        body(call.request_body), body(call.response_body), [(f.side, f.block.fields, f.end_stream) for f in stream.headers],
+        call.index, stream.id, call.kind, call.path, call.http_status, call.status_text, plain(call.ending),
+        call.started, body(call.request_body), body(call.response_body),
+        [(f.side, f.block.fields, f.end_stream) for f in stream.headers],
         stream.ended, stream.ended_by, stream.data_bytes, stream.data_frames, stream.padded, stream.windows,
         [stream.last_mark(side) for side in (CLIENT, SERVER)], plain(stream.resets), stream.seen_start,
     )  # fmt: skip
@@ -255,7 +267,7 @@ def check(script: Script) -> Decoded:
 
 def busy(odd: tuple[Odd, ...], *, ordinary: int = 40, seed: int = 0) -> Script:
     """Ordinary calls with odd ones between them."""
-    chance = random.Random(seed)  # noqa: S311 - reproducible, not secret
+    chance = random.Random(seed)
     script = Script().hello().client(window_update(0, 1 << 20)).server(window_update(0, 1 << 20))
     stream = 1
     for number in range(ordinary + len(odd)):
@@ -264,7 +276,9 @@ def busy(odd: tuple[Odd, ...], *, ordinary: int = 40, seed: int = 0) -> Script:
             odd[number // every](script, stream)
             stream += 4
         else:
-            script.request(stream, message(b"a" * chance.randrange(40))).response(stream, message(b"b" * chance.randrange(40)))
+            script.request(stream, message(b"a" * chance.randrange(40))).response(
+                stream, message(b"b" * chance.randrange(40))
+            )
             stream += 2
     return script
 
@@ -284,20 +298,22 @@ def test_one_odd_call_among_ordinary_ones(odd: Odd) -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_many_odd_calls(seed: int) -> None:
     odd = list(ODD)
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     chance.shuffle(odd)
     check(busy(tuple(odd), ordinary=100, seed=seed))
 
 
 def test_goaway_and_an_end_in_the_middle() -> None:
     script = busy((), ordinary=80)
-    script.request(1001, message(b"a")).request(1003, message(b"b")).server(goaway(1001, 0)).response(1001, message(b"c"))
+    script.request(1001, message(b"a")).request(1003, message(b"b")).server(goaway(1001, 0)).response(
+        1001, message(b"c")
+    )
     done = check(script)
     assert [(call.stream.id, call.ending and call.ending.how) for call in done.log.suspicious] == [(1003, "goaway")]
 
 
 def test_interleaved_calls() -> None:
-    chance = random.Random(5)  # noqa: S311
+    chance = random.Random(5)
     script = Script().hello()
     waiting: list[int] = []
     stream = 1

@@ -101,7 +101,7 @@ def http2(script: Script, *sides: int) -> Conversation:
     return Conversation().open().play(script).fin(*(sides or (CLIENT, SERVER)))
 
 
-# --- forms ----------------------------------------------------------------------------------------------------------------
+# --- forms -----------------------------------------------------------------------------------------------------------
 
 
 def merge(conversations: Iterable[Conversation]) -> list[tuple[int, bytes]]:
@@ -118,9 +118,7 @@ def batches(packets: Sequence[tuple[int, bytes]], size: int = 0) -> list[PacketB
         lengths = [len(packet) for _, packet in some]
         starts = [sum(lengths[:i]) for i in range(len(lengths))]
         joined = memoryview(b"".join(packet for _, packet in some))
-        made.append(
-            PacketBatch(0, RAW_IP, joined, starts, lengths, list(lengths), [time for time, _ in some], at + 1)
-        )
+        made.append(PacketBatch(0, RAW_IP, joined, starts, lengths, list(lengths), [time for time, _ in some], at + 1))
     return made
 
 
@@ -132,7 +130,7 @@ def pcap(packets: Sequence[tuple[int, bytes]]) -> bytes:
     return b"".join(out)
 
 
-# --- the layers up to the calls --------------------------------------------------------------------------------------------
+# --- the layers up to the calls --------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -164,7 +162,11 @@ class Decoded:
 
 
 def decode(
-    packets: Sequence[tuple[int, bytes]] | Conversation, *, size: int = 0, forced: bool = False, columns: bool | None = False
+    packets: Sequence[tuple[int, bytes]] | Conversation,
+    *,
+    size: int = 0,
+    forced: bool = False,
+    columns: bool | None = False,
 ) -> Decoded:
     """Take packets in batches of `size` through TCP, HTTP/2 and gRPC."""
     packets = packets.packets if isinstance(packets, Conversation) else packets
@@ -173,7 +175,9 @@ def decode(
     def follow(tcp: TcpConnection) -> ConnectionDecoder:
         session = Session(tcp)
         tracker = CallTracker(session, done.log)
-        return ConnectionDecoder(session, tracker, done.accounting, forced=forced, on_closed=done.sessions.append)
+        return ConnectionDecoder(
+            session, tracker, done.accounting, forced=forced, on_closed=done.sessions.append, columns=columns
+        )
 
     assembler = Assembler(follow, done.accounting, columns=columns)
     for batch in batches(packets, size):

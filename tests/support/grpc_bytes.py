@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 from h2_bytes import T0
@@ -68,7 +69,8 @@ def told(reader: MessageReader) -> Any:
         "first_compressed": reader.first_compressed
         and (reader.first_compressed.mark.offset, reader.first_compressed.length),
         "inflations": [
-            (i.kind, i.text, i.message, i.declared, i.inflated, i.excerpt.mark.offset, i.excerpt.length, i.excerpt.data[:5])
+            (i.kind, i.text, i.message, i.declared, i.inflated, i.excerpt.mark.offset, i.excerpt.length,
+             i.excerpt.data[:5])
             for i in reader.inflations
         ],
     }  # fmt: skip
@@ -77,11 +79,9 @@ def told(reader: MessageReader) -> Any:
 def cut(body: bytes, places: Sequence[int]) -> list[bytes]:
     """Cut a body at `places` (sorted; repeated or outer ones make no piece)."""
     bounds = [0, *places, len(body)]
-    return [body[a:b] for a, b in zip(bounds, bounds[1:], strict=False) if a < b]
+    return [body[a:b] for a, b in pairwise(bounds) if a < b]
 
 
 def bytewise(body: bytes) -> list[bytes]:
     """Cut a body into bytes."""
     return [body[i : i + 1] for i in range(len(body))]
-
-

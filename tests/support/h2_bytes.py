@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
+from itertools import pairwise
 from typing import Any
 
 from hpack import Encoder
@@ -26,7 +27,7 @@ TRAILERS = (("grpc-status", "0"),)
 Fields = Sequence[tuple[str, str]]
 
 
-# --- frames ---------------------------------------------------------------------------------------------------------
+# --- frames ----------------------------------------------------------------------------------------------------------
 
 
 def frame(kind: int, flags: int = 0, stream: int = 0, payload: bytes = b"") -> bytes:
@@ -92,15 +93,20 @@ class Peer:
         """The same as a HEADERS frame and CONTINUATION frames, cut at byte positions `cuts` of the block."""
         block = self.block(fields_)
         bounds = [0, *(min(c, len(block)) for c in cuts), len(block)]
-        parts = [block[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+        parts = [block[a:b] for a, b in pairwise(bounds)]
         last = len(parts) - 1
         return [
-            frame(CONTINUATION if i else HEADERS, (flags if not i else 0) | (END_HEADERS if i == last else 0), stream, part)
+            frame(
+                CONTINUATION if i else HEADERS,
+                (flags if not i else 0) | (END_HEADERS if i == last else 0),
+                stream,
+                part,
+            )
             for i, part in enumerate(parts)
         ]
 
 
-# --- a connection as it was captured ----------------------------------------------------------------------------------
+# --- a connection as it was captured ---------------------------------------------------------------------------------
 
 
 class Script:
@@ -276,8 +282,8 @@ def runs(
 ) -> Iterator[tuple[int, bytes, Marks]]:
     """Yield runs of bytes with their marks.
 
-    Neighbouring segments of one side are joined. `cuts` says of each position in the whole capture's bytes (counted over
-    both sides) whether a run ends there; None cuts only where the side changes.
+    Neighbouring segments of one side are joined. `cuts` says of each position in the whole capture's bytes (counted
+    over both sides) whether a run ends there; None cuts only where the side changes.
     """
     offsets = [0, 0]
     total = 0

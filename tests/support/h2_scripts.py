@@ -64,9 +64,16 @@ def spread() -> Script:
     body = data(1, message(b"0123456789" * 500), END_STREAM)
     asked = script.peers[CLIENT].headers(1, (*REQUEST, *MANY))
     script.client(asked[:5]).client(asked[5:40]).client(asked[40:] + body[:7]).client(body[7:1000]).client(body[1000:])
-    answer = script.peers[SERVER].headers(1, RESPONSE) + data(1, message(b"abc")) + data(1, b"") + data(1, message(b"d" * 900))
+    answer = (
+        script.peers[SERVER].headers(1, RESPONSE)
+        + data(1, message(b"abc"))
+        + data(1, b"")
+        + data(1, message(b"d" * 900))
+    )
     answer += script.peers[SERVER].headers(1, TRAILERS, END_STREAM)
-    return script.server(window_update(0, 500) + answer[:3]).server(answer[3:200]).server(answer[200:]).client(settings())
+    return (
+        script.server(window_update(0, 500) + answer[:3]).server(answer[3:200]).server(answer[200:]).client(settings())
+    )
 
 
 def paddings() -> Script:
@@ -77,7 +84,9 @@ def paddings() -> Script:
     flags = END_HEADERS | PADDED | PRIORITY_FLAG
     script.client(frame(HEADERS, flags, 1, padded(b"\x80\0\0\0\x10" + block, 7)))
     script.client(frame(DATA, PADDED, 1, padded(message(b"abc"), 200)), frame(DATA, PADDED, 1, padded(b"", 0)))
-    script.client(frame(DATA, PADDED, 1, padded(b"", 30)), frame(DATA, PADDED | END_STREAM, 1, padded(message(b"d"), 0)))
+    script.client(
+        frame(DATA, PADDED, 1, padded(b"", 30)), frame(DATA, PADDED | END_STREAM, 1, padded(message(b"d"), 0))
+    )
     block = peer.block(REQUEST)
     script.client(frame(HEADERS, END_HEADERS | PADDED | END_STREAM, 3, padded(block, 0)))
     return script.response(1, message(b"x")).response(3, message(b"y"))
@@ -121,7 +130,9 @@ def broken() -> Script:
     script = Script().client(window_update(0, 0)).server(settings((5, 1), (4, 2**31), (2, 7)), frame(4, 0, 3, b"123"))
     script.request(1, message(b"a"), end=False).client(frame(CONTINUATION, 0, 1, b"x"), frame(HEADERS, 0, 3, b"\x82"))
     script.client(frame(PING, 0, 0, bytes(8))).client(data(99, b"idle"), data(0, b"zero"), frame(PING, 0, 5, b"123"))
-    script.server(data(1, b"<html>before headers</html>"), rst(1, 2), data(1, b"after"), rst(7, 8), frame(3, 0, 0, bytes(4)))
+    script.server(
+        data(1, b"<html>before headers</html>"), rst(1, 2), data(1, b"after"), rst(7, 8), frame(3, 0, 0, bytes(4))
+    )
     script.client(script.peers[CLIENT].headers(4, REQUEST), script.peers[CLIENT].headers(5, REQUEST, END_STREAM))
     script.client(data(5, b"closed"), frame(HEADERS, END_HEADERS, 3, b"\xff\xff\xff"), frame(DATA, PADDED, 4, b"\xff1"))
     script.server(frame(PUSH_PROMISE, END_HEADERS, 5, (3).to_bytes(4, "big") + b"\x82"), frame(8, 0, 4, b"123"))
@@ -224,7 +235,7 @@ def by_hyperframe() -> Script:
 SCRIPTS: dict[str, Callable[[], Script]] = {
     made.__name__: made
     for made in (
-        unary, spread, paddings, continuations, interleaved, broken, resets, too_long, cut_in_data, cut_in_headers, garbage,
-        by_h2, by_hyperframe,
+        unary, spread, paddings, continuations, interleaved, broken, resets, too_long, cut_in_data, cut_in_headers,
+        garbage, by_h2, by_hyperframe,
     )
 }  # fmt: skip

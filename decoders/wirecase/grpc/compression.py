@@ -12,7 +12,7 @@ from typing import Any, Protocol
 _PIECE = 256 * 1024
 """Bytes taken out of a decompressor at a time."""
 _ZSTD_SLICE = 64
-"""Bytes given to zstandard at a time, which has no limit for what comes out: a block of 4 bytes yields up to 128 KiB."""
+"""Bytes given to zstandard at a time, which has no limit for what comes out: 4 bytes may yield 128 KiB."""
 _ZSTD_WINDOW = 8 << 20
 """The window that a zstd decoder should support (RFC 8878 §3.1.1.1.2); it is memory."""
 _BOMB_RATIO, _BOMB_FLOOR = 100, 1 << 20

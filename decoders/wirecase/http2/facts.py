@@ -350,8 +350,6 @@ class Http2Facts:
     """False from a mid-connection start or after a gap: windows cannot be recomputed."""
     upgraded: bool = False
     """h2c by HTTP/1.1 Upgrade: stream 1 was opened by the upgraded request (RFC 7540 §3.2)."""
-    idle_before_last: int | None = None
-    """ns of silence before the connection's last packet with payload."""
 
     def violate(self, kind: str, side: int, stream: int, excerpt: Excerpt, /, **facts: Any) -> Violation:
         """Note what breaks a rule; all are counted, the first `VIOLATIONS_KEPT` are kept."""

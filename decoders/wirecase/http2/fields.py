@@ -85,7 +85,9 @@ def find_problems(block: HeaderBlock, side: int, *, trailers: bool) -> tuple[Pro
     joined = b"".join(values)
     if len(joined.translate(None, _CONTROL)) != len(joined):
         for name, value in block.fields:
-            if value is not None and len(value.translate(None, _CONTROL)) != len(value):
+            if value is None or (value[:1] == b"\0" and name is not None and name.endswith(b"-bin")):
+                continue  # true binary metadata, which gRPC peers agree upon in their SETTINGS (gRFC G1)
+            if len(value.translate(None, _CONTROL)) != len(value):
                 problems.append(("control-characters", name or b"", value))
                 break
     return tuple(problems[:16])

@@ -43,7 +43,7 @@ from wirecase.http2.recorder import FrameRecorder
 from wirecase.model import CLIENT, SERVER, Excerpt, Mark, Marks
 
 if TYPE_CHECKING:
-    from wirecase.http2.bulk import Kept
+    from wirecase.http2.kept import Kept
 
 _RECENT = 256
 """Closed streams that are remembered."""
@@ -111,6 +111,11 @@ class StreamTable:
             GOAWAY: self._on_goaway,
             WINDOW_UPDATE: self.limits.on_window_update,
         }
+
+    @property
+    def has_early(self) -> bool:
+        """There were frames on streams that nobody has opened so far."""
+        return bool(self._early)
 
     def join_late(self, side: int) -> None:
         """Forget what a hole in `side`'s bytes makes uncertain: its HPACK table, windows, a half-read header block."""
@@ -194,7 +199,7 @@ class StreamTable:
 
     @staticmethod
     def _problems(decoded: HeaderBlock, side: int, *, trailers: bool) -> tuple[Problem, ...]:
-        """Return what is wrong with a block in its place; worked out once for the place that such a block belongs to."""
+        """Return what is wrong with a block in its place; worked out once for the place where such a block belongs."""
         if trailers != (side == SERVER and decoded.status is None):
             return find_problems(decoded, side, trailers=trailers)
         if decoded.view is None and not decoded.problems:
@@ -251,14 +256,18 @@ class StreamTable:
         del self.exchanges[exchange.id]
         self._retire(exchange.id, exchange)
 
-    def complete_all(self, streams: list[int], kept: Kept) -> None:
-        """Whole ordinary exchanges were recognised at once; `streams` are theirs in the order in which they closed."""
+    def recognise(self, kept: Kept) -> None:
+        """Whole ordinary exchanges were recognised at once: they are ordinary to their end."""
         self._events.completed_all(kept)
-        streams = streams[-_RECENT:]
+
+    def complete_all(self, streams: list[int], kept: Kept) -> None:
+        """Some of them have closed, in this order."""
+        last = streams[-_RECENT:]
+        kept.closed(len(streams), last)
         recent = self._recent
-        recent.update(dict.fromkeys(streams, kept))
+        recent.update(dict.fromkeys(last, kept))
         for stream_id in list(islice(recent, max(len(recent) - _RECENT, 0))):
-            self._let_go(recent.pop(stream_id))
+            self._let_go(stream_id, recent.pop(stream_id))
 
     def unfold(self, exchange: Exchange) -> Stream:
         """Turn an exchange into a stream: tell its frames again, to the ordinary path."""
@@ -303,7 +312,9 @@ class StreamTable:
         if isinstance(old, Exchange):
             return self.unfold(old)
         self._events.recalled()
-        return self.unfold(old.exchange(stream_id))
+        exchange = old.exchange(stream_id)
+        old.release(stream_id)
+        return self.unfold(exchange)
 
     # ---- streams -----------------------------------------------------------------------------------------------
 
@@ -423,18 +434,20 @@ class StreamTable:
         recent = self._recent
         recent[stream_id] = closed
         if len(recent) > _RECENT:
-            self._let_go(recent.pop(next(iter(recent))))
+            oldest = next(iter(recent))
+            self._let_go(oldest, recent.pop(oldest))
         facts = self.facts
         if not facts.streams and not self.exchanges and (facts.opened < _RECENT or not facts.opened % 16):
             for half in facts.halves:
                 half.window_low.append((facts.opened, half.window))
 
-    def _let_go(self, closed: Stream | Exchange | Kept) -> None:
+    def _let_go(self, stream_id: int, closed: Stream | Exchange | Kept) -> None:
         if isinstance(closed, Stream):
             self._events.closed(closed)
         elif isinstance(closed, Exchange):
             self._events.completed(closed)
-        # What was kept of a range was counted when it was recognised.
+        else:  # counted when it was recognised
+            closed.release(stream_id)
 
     def _on_reset(self, frame: ControlFrame) -> None:
         side = frame.side
@@ -536,6 +549,6 @@ class StreamTable:
         self._early.clear()
         self.unfold_all()
         self.note_open()
-        for closed in (*self._recent.values(), *facts.streams.values()):
-            self._let_go(closed)
+        for stream_id, closed in (*self._recent.items(), *facts.streams.items()):
+            self._let_go(stream_id, closed)
         self._recent.clear()

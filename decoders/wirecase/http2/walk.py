@@ -52,8 +52,9 @@ OVERSIZED = "oversized frame"
 class _Direction:
     """Where one direction's walk stands."""
 
-    __slots__ = ("data_flags", "data_left", "data_start", "data_stream", "marks", "need", "partial", "segments", "skip_left",
-                 "source")  # fmt: skip
+    __slots__ = (
+        "data_flags", "data_left", "data_start", "data_stream", "need", "partial", "segments", "skip_left", "source",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.partial = bytearray()
@@ -94,8 +95,17 @@ class _Patience:
 class FrameWalk:
     """The walk over one connection. Feed it runs of bytes in capture order."""
 
-    def __init__(self, facts: Http2Facts, events: StreamEvents, recorder: FrameRecorder | None = None) -> None:
+    def __init__(
+        self,
+        facts: Http2Facts,
+        events: StreamEvents,
+        recorder: FrameRecorder | None = None,
+        *,
+        columns: bool | None = None,
+    ) -> None:
         self.facts = facts
+        self.columns = columns
+        """Whether stretches are taken by columns: always, never, or (None) as their size and contents suggest."""
         self._recorder = recorder
         self.table = StreamTable(facts, events, recorder)
         self.is_ordinary_body = events.is_ordinary_body
@@ -126,15 +136,22 @@ class FrameWalk:
 
     def stretch(self, stretch: Stretch, *, flipped: bool) -> None:
         """Take many segments at once; ``flipped`` says that side 1 of the stretch is the client."""
-        opened = self.facts.opened
-        if len(stretch) >= _STRETCH and self._recorder is None and self._patience.ready() and self.between_frames:
+        if self._worth_columns(stretch):
             from wirecase.http2 import bulk
 
+            opened = self.facts.opened
             bulk.take(self, stretch, flipped=flipped)
             self._patience.note(len(stretch), self.facts.opened - opened)
             return
         for side, data, marks in stretch.runs():
             self.feed(side ^ flipped, data, marks)
+
+    def _worth_columns(self, stretch: Stretch) -> bool:
+        if self._recorder is not None or self.columns is False:
+            return False
+        if self.columns is None and (len(stretch) < _STRETCH or not self._patience.ready()):
+            return False
+        return self.between_frames
 
     def tell(self, frame: ControlFrame, decoded: HeaderBlock | None) -> None:
         """Take one whole frame, found elsewhere, that has been counted and charged to the connection's window."""

@@ -47,7 +47,7 @@ class Match:
 
 @dataclass(slots=True, frozen=True)
 class Rule:
-    """One rule of the catalogue."""
+    """One rule: what it is called, what it is about, and how it is checked."""
 
     id: str
     title: str

@@ -128,6 +128,8 @@ OWN_REASONS = frozenset(
         "client-rejects-legal-frame",
         "idle-cut",
         "keepalive-unanswered",
+        "h2-first-frame-not-settings",
+        *SPEAKS,
         *GOAWAY_FATAL,
     )
 )
@@ -202,7 +204,7 @@ TABLE: dict[str, Row] = {
     "tcp-reset": Row(
         (), (*GOAWAY_FATAL, "idle-cut", "keepalive-unanswered", "client-rejects-legal-frame", *BREACH), reaction=True
     ),
-    "close-before-settings": Row((), SPEAKS),
+    "close-before-settings": Row((), SPEAKS, ("tcp-refused", "tcp-connect-timeout")),
     "stream-no-response": Row((*STALL, *REQUEST, *BREACH), (*NETWORK[:3], *STALL, *CONNECTION_BREACH)),
     "stream-stalled": Row(STALL, (*NETWORK[:3], *STALL)),
     # the connection
@@ -221,6 +223,7 @@ TABLE: dict[str, Row] = {
     "h2-header-list-too-large": Row(("hpack-bomb",)),
     "h2-stream-state-violation": Row((), SPEAKS),
     "h2-continuation-violation": Row((), ("h2-continuation-flood",)),
+    "h2-malformed-headers": Row(("h2-continuation-violation",)),
     # careless attackers keep no HPACK state
     "h2-hpack-decode-error": Row(("hpack-bomb",), ("h2-rapid-reset", "h2-flood", "h2-continuation-flood")),
     # clients

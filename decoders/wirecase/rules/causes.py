@@ -20,6 +20,8 @@ from wirecase.rules.cause_table import HTTP, OWN_REASONS, TABLE, WAITS, Row
 NS = 1_000_000_000
 BACKEND = 1 * NS
 """How long before the front leg's answer the backend leg's fault may lie, ns."""
+AT_ONCE = NS // 10
+"""The same where the two legs carry the same request, ns."""
 BACKEND_SLOW = 130 * NS
 """The same for faults that consist of waiting (SYN timeouts, silence)."""
 AFTER = NS // 50
@@ -32,8 +34,13 @@ DOWN = 60 * NS
 """How long after a server's last sign of life its refusals are laid to the same event."""
 
 
-_Place = tuple[int, int, int | None]
-"""(time, connection, call)."""
+class _Place(NamedTuple):
+    """One occurrence."""
+
+    time: int
+    connection: int
+    call: int | None
+    path: str | None
 
 
 class _Places(NamedTuple):
@@ -61,7 +68,7 @@ def _places(finding: Finding) -> _Places:
             streams.add((place.connection, place.stream))
         time = place.time if place.time is not None else finding.time
         if time is not None:
-            times.append((time, place.connection, place.call))
+            times.append(_Place(time, place.connection, place.call, place.path))
     return _Places(streams, connections, sorted(times, key=lambda at: at[:2]))
 
 
@@ -137,31 +144,36 @@ class _Linker:
             return None
         times = self._places[finding.id].times
         mine = times[:: -(-len(times) // SAMPLED) or 1]
-        for rule in (finding.rule, *row.backend):
-            if rule != finding.rule and finding.rule in HTTP and not _is_gateway_error(finding):
-                continue
-            near = Counter[str]()
-            for place in mine:
-                cause = self._nearest(finding, place, rule)
-                if cause is not None:
-                    near[cause.id] += 1
-            if near and near.total() >= SHARE * len(mine):
-                return self._by_id[near.most_common(1)[0][0]]
+        told = finding.rule not in HTTP or _is_gateway_error(finding)
+        rules = (finding.rule, *row.backend) if told else (finding.rule,)
+        for same_request in (True, False):
+            for rule in rules:
+                near = Counter[str]()
+                for place in mine:
+                    cause = self._nearest(finding, place, rule, same_request=same_request)
+                    if cause is not None:
+                        near[cause.id] += 1
+                if near and near.total() >= SHARE * len(mine):
+                    return self._by_id[near.most_common(1)[0][0]]
         return None
 
-    def _nearest(self, finding: Finding, place: _Place, rule: str) -> Finding | None:
+    def _nearest(self, finding: Finding, place: _Place, rule: str, *, same_request: bool) -> Finding | None:
         """Return the fault of `rule` that comes latest before a place of `finding`, on another leg.
 
-        A proxy asks its backend after it was asked itself: the call behind has the higher number.
+        A proxy asks its backend after it was asked itself: the call behind has the higher number. With `same_request`
+        it must be one for the same path, and at the same time but for a proxy's haste.
         """
-        time, connection, call = place
         moments = self._moments(rule)
-        reach = BACKEND_SLOW if rule in WAITS else BACKEND
-        at = bisect_left(moments, time + AFTER + 1, key=lambda moment: moment[0][0]) - 1
-        for (moment, there, behind), cause in reversed(moments[max(at - LOOKED_AT, 0) : at + 1]):
-            if time - moment > reach:
+        reach = AT_ONCE if same_request and rule not in WAITS else BACKEND_SLOW if rule in WAITS else BACKEND
+        at = bisect_left(moments, place.time + AFTER + 1, key=lambda moment: moment[0].time) - 1
+        for there, cause in reversed(moments[max(at - LOOKED_AT, 0) : at + 1]):
+            if place.time - there.time > reach:
                 return None
-            if there == connection or (call is not None and behind is not None and behind < call):
+            if there.connection == place.connection:
+                continue
+            if place.call is not None and there.call is not None and there.call < place.call:
+                continue
+            if same_request and (place.path is None or there.path != place.path or there.call is None):
                 continue
             if _is_behind(cause, finding) and self._may_cause(cause, finding):
                 return cause

@@ -52,15 +52,18 @@ class Collector:
         self.dropped = 0
         """Findings that were not kept."""
 
-    def call(self, call: Call, totals: CallTotals) -> None:
-        """Judge one closed call and count it."""
+    def call(self, call: Call, totals: CallTotals) -> list[Finding]:
+        """Judge one closed call, count it, and return the findings that it is one occurrence of."""
         session = call.session
+        named: list[Finding] = []
         failed = False
         for rule in _CALL_RULES:
             for match in self._matches(rule, call):
                 failed = failed or match.severity in _FAILED
                 mark = match.mark or _mark_of(match.evidence)
-                self._add(rule, match, session, call, call.stream.id, mark)
+                finding = self._add(rule, match, session, call, call.stream.id, mark)
+                if finding is not None:
+                    named.append(finding)
                 session.rules_fired[rule.id] = session.rules_fired.get(rule.id, 0) + match.count
         status = call.grpc_status
         if not failed and _end_unseen(call):
@@ -71,6 +74,7 @@ class Collector:
         else:
             totals.failed += 1
             session.calls_failed += 1
+        return named
 
     def session(self, session: Session) -> None:
         """Judge one closed connection."""
@@ -120,14 +124,14 @@ class Collector:
         call: Call | None,
         stream: int | None,
         mark: Mark | None,
-    ) -> None:
+    ) -> Finding | None:
         where_at = match.across if match.across is not None else session.index if session else None
         key = (rule.id, where_at, match.severity, match.key)
         finding = self._findings.get(key)
         if finding is None:
             if len(self._findings) >= _FINDINGS:
                 self.dropped += 1
-                return
+                return None
             finding = self._findings[key] = _finding(rule, match, session, call, stream, mark)
         else:
             finding.count += match.count
@@ -143,6 +147,7 @@ class Collector:
                     time=where.time if where else None,
                 )  # fmt: skip
             )
+        return finding
 
 
 def _finding(

@@ -1,4 +1,4 @@
-"""Rules on compressed messages (catalogue §1; gRPC compression.md)."""
+"""Rules on compressed messages(gRPC compression.md)."""
 
 from __future__ import annotations
 
@@ -101,14 +101,14 @@ def _not_accepted(call: Call, body: MessageReader, encoding: str) -> Match | Non
         return None
     if takes is not None and encoding.lower() in takes:
         return None
-    said = f'only "{", ".join(takes)}"' if takes is not None else "no grpc-accept-encoding at all"
+    offered = f'offered only "{", ".join(takes)}"' if takes is not None else "offered none (no grpc-accept-encoding)"
     return Match(
         severity="error" if takes is not None else "warning",
         certainty="certain",
         who=["server", "proxy"],
         title=f"The response is encoded with {encoding}, which the client did not offer to accept",
         explanation=(
-            f"The response's grpc-encoding is {encoding}; the request said {said}. A client without that decoder fails "
+            f"The response's grpc-encoding is {encoding}; the request {offered}. A client without that decoder fails "
             "the call, some of them before the first message."
         ),
         evidence=[show(frame.excerpt, f"response headers: grpc-encoding {encoding}"), *request_context(call)],
@@ -180,7 +180,7 @@ def _failed(call: Call, side: int, body: MessageReader, inflation: Inflation) ->
         severity=severity,
         certainty="certain" if severity == "error" else "probable",
         who=["client"] if side == CLIENT else ["server", "proxy"],
-        title=f"Message {inflation.message} of the {what} {failure} ({encoding})",
+        title=f"Message {inflation.message + 1} of the {what} {failure} ({encoding})",
         explanation=(
             f"The message is flagged as compressed with {encoding} and has the {inflation.declared:,} bytes that its "
             f"prefix declares, but it {failure}: {inflation.text}. Its framing is right, so the bytes were spoiled "

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from wirecase.http2.facts import error_name, is_informational
 from wirecase.model import CLIENT, SERVER, Evidence, Mark
+from wirecase.rules import clients
 from wirecase.rules.base import Match, Rule, point, show
-from wirecase.rules.limits import SECOND, blind, call_seen
+from wirecase.rules.limits import SECOND, blind, call_seen, first_end
 from wirecase.session.call import Call
 from wirecase.session.session import Session
 
@@ -110,6 +111,11 @@ def check_rejects_call(call: Call) -> Iterator[Match]:
             "frames": names,
             "grpc_status": call.grpc_status,
         },
+        client_sees=clients.legal_frames_rejected(
+            call.stream.id,
+            padded=bool(call.stream.padded[SERVER]),
+            unknown=bool(session.h2.halves[SERVER].frames.unknown),
+        ),
         retry_safe="no",
         retry_why="The server may have completed the call, and the client fails on the same frames again.",
         fix="Update the client (C-core fails on padded DATA, grpclib on unknown frame types); until then switch "
@@ -131,7 +137,7 @@ def check_rejects_connection(session: Session) -> Iterator[Match]:
         return
     if any(side == SERVER for _, side in h2.violations_seen) or set(session.rules_fired) - QUIET:
         return
-    end, heard = session.first_end(), session.server.last_data
+    end, heard = first_end(session), session.server.last_data
     complaint = next((g for g in h2.goaways if g.side == CLIENT and g.code in COMPLAINTS), None)
     mark: Mark | None = complaint.excerpt.mark if complaint else None
     if mark is None and end is not None and end[0] == CLIENT and end[1] == "rst":
@@ -153,6 +159,7 @@ def check_rejects_connection(session: Session) -> Iterator[Match]:
             "frames": f"{unknown} of unknown types",
             "error_code": complaint.code if complaint else None,
         },
+        client_sees=clients.legal_frames_rejected(0, padded=False, unknown=True),
         retry_safe="unknown",
         retry_why="The server may have completed the calls.",
         fix="Update the client; until then switch GREASE and extension frames off at the server or proxy.",

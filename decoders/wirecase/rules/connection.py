@@ -8,7 +8,7 @@ from wirecase.http2.facts import MAX_CONCURRENT_STREAMS
 from wirecase.model import CLIENT, SERVER, SIDE_NAMES, Mark
 from wirecase.rules import clients
 from wirecase.rules.base import Match, Rule, point
-from wirecase.rules.limits import OTHER, SECOND, acknowledged, first_time, seconds, span, sure
+from wirecase.rules.limits import OTHER, SECOND, acknowledged, first_end, first_time, seconds, span, sure
 from wirecase.rules.violations import WHO
 from wirecase.session.session import Session
 
@@ -44,7 +44,7 @@ def _open_streams(session: Session) -> list[tuple[int, Mark | None]]:
 
 def check_close_without_goaway(session: Session) -> Iterator[Match]:
     """The server ends the connection with streams open, where no call could be judged on its own."""
-    end = session.first_end()
+    end = first_end(session)
     if end is None or session.protocol != "h2" or not session.h2.open_at_end or end[0] != SERVER:
         return
     if any(session.rules_fired.get(rule) for rule in (*CUT_RULES, "goaway-race")) or session.server.missing:
@@ -57,12 +57,13 @@ def check_close_without_goaway(session: Session) -> Iterator[Match]:
     ):
         return
     streams = _open_streams(session)
+    count = session.h2.open_at_end_count
     how = "TCP FIN" if end[1] == "fin" else "TCP RST"
     yield Match(
         severity="warning",
         certainty=sure(session),
         who=["server", "proxy", "network"],
-        title=f"The server ended the connection ({how}) with {session.h2.open_at_end_count:,} streams open and no "
+        title=f"The server ended the connection ({how}) with {count:,} stream{'s' if count != 1 else ''} open and no "
         "GOAWAY",
         explanation=f"{how} came from the server's side while streams were open, and no GOAWAY said which of them were "
         "processed.",
@@ -80,7 +81,7 @@ def check_keepalive(session: Session) -> Iterator[Match]:
     """A PING without ACK, and then its sender closes."""
     if session.protocol != "h2" or session.has_gaps or session.one_direction:
         return
-    end = session.first_end()
+    end = first_end(session)
     for (side, _), ping in session.h2.pings_open.items():
         peer = session.side(OTHER[side])
         closing = next(

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from wirecase.model import CLIENT, SERVER, SIDE_NAMES, Evidence, Mark
 from wirecase.rules import clients
 from wirecase.rules.base import Match, Rule, point
-from wirecase.rules.limits import blind, first_time, grpc_timeout, seconds, span, sure
+from wirecase.rules.limits import blind, first_end, first_time, grpc_timeout, seconds, span, sure
 from wirecase.rules.progress import age, aged, around, far, far_details, inside_message, last_heard, retry
 from wirecase.session.call import Call, How
 
@@ -55,10 +55,12 @@ def tcp_end(call: Call) -> tuple[int, How, Mark] | None:
     ending, session = call.ending, call.session
     if ending is None or ending.how == "goaway" or (ending.reset is not None and ending.how == "rst"):
         return None
-    end = session.first_end()
+    end = first_end(session)
     if end is None or session.server.missing:
         return None
     side, kind, mark = end
+    if mark.offset > session.side(side).sent:
+        return None  # bytes before it were not captured
     how: How = "fin" if kind == "fin" else "tcp-rst"
     if call.response_complete:
         last = call.stream.ending[SERVER]

@@ -13,8 +13,9 @@ from collections.abc import Iterator
 
 from wirecase.http2.facts import CONTINUATION, DATA, HEADERS, PING, PRIORITY, SETTINGS, Http2Half, Violation
 from wirecase.model import CLIENT, SERVER, SIDE_NAMES, Mark
+from wirecase.rules import clients
 from wirecase.rules.base import Match, Rule, point, show
-from wirecase.rules.limits import OTHER, SECOND, blind, first_time, last_time, seconds, span, sure
+from wirecase.rules.limits import OTHER, SECOND, blind, first_end, first_time, last_time, seconds, span, sure
 from wirecase.rules.violations import WHO, Told, grouped
 from wirecase.session.session import Session
 
@@ -92,7 +93,7 @@ def _ping_rate(session: Session, side: int, pings: int) -> float:
 
 def _closed_on(session: Session, side: int) -> bool:
     """Tell whether `side` closed first, right after the other's last bytes, without a call to answer."""
-    end = session.first_end()
+    end = first_end(session)
     last = session.side(OTHER[side]).last_data
     return (
         end is not None
@@ -223,6 +224,8 @@ def _bomb(session: Session, violation: Violation) -> Told:
 def check_hpack_bomb(session: Session) -> Iterator[Match]:
     """A header block that decodes to far more than its size."""
     for match in grouped(session, {"hpack-bomb": _bomb}):
+        if match.details["by"] == "server":
+            match.client_sees = clients.header_list_too_large()
         match.retry_safe, match.retry_why = "no", "The same headers are refused again."
         yield match
 

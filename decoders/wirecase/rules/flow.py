@@ -175,7 +175,10 @@ def _zero(session: Session, violation: Violation) -> Told:
 
 def check_zero(session: Session) -> Iterator[Match]:
     """WINDOW_UPDATE of 0."""
-    yield from grouped(session, {"zero-increment": _zero})
+    for match in grouped(session, {"zero-increment": _zero}):
+        if match.details["by"] == "server":
+            match.client_sees = clients.h2_violation()
+        yield match
 
 
 def check_leak(session: Session) -> Iterator[Match]:

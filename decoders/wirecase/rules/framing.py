@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from wirecase.http2.facts import MAX_FRAME_SIZE, SETTING_NAMES, SETTINGS, Violation, frame_name
 from wirecase.model import CLIENT, SERVER, SIDE_NAMES
+from wirecase.rules import clients
 from wirecase.rules.base import Match, Rule, point, show
 from wirecase.rules.limits import (
     OTHER,
@@ -147,7 +148,10 @@ def _interleaved(session: Session, violation: Violation) -> Told:
 def check_continuation(session: Session) -> Iterator[Match]:
     """Orphan or interleaved CONTINUATION."""
     kinds = {"continuation-orphan": _orphan, "continuation-interleaved": _interleaved}
-    yield from grouped(session, kinds, needs_whole=True)
+    for match in grouped(session, kinds, needs_whole=True):
+        if match.details["by"] == "server":
+            match.client_sees = clients.h2_violation()
+        yield match
 
 
 # --- stream states ---------------------------------------------------------------------------------------------------
@@ -240,6 +244,7 @@ def check_first_frame(session: Session) -> Iterator[Match]:
             evidence=[show(excerpt, f"first frame: {frame_name(kind)}")],
             details={"by": SIDE_NAMES[side], "frame": frame_name(kind)},
             retry_safe="unknown",
+            client_sees=clients.first_frame_not_settings(frame_name(kind)) if side == SERVER else [],
             retry_why="The connection cannot be used; whether a call was processed is not known.",
             fix=f"Fix or replace the HTTP/2 implementation of the {SIDE_NAMES[side]}.",
             key=side,

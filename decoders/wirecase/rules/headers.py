@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from wirecase.http2.facts import Violation
 from wirecase.model import CLIENT, SIDE_NAMES
+from wirecase.rules import clients
 from wirecase.rules.base import Match, Rule
 from wirecase.rules.limits import OTHER
 from wirecase.rules.violations import Told, grouped
@@ -75,6 +76,8 @@ def check_hpack(session: Session) -> Iterator[Match]:
     """A header block that HPACK forbids, on a side that was seen from its start."""
     for match in grouped(session, {"hpack": _hpack}, needs_whole=True):
         if match.details.pop("certain", True):
+            if match.details["by"] == "server":
+                match.client_sees = clients.h2_violation(COMPRESSION_ERROR)
             yield match
 
 
@@ -129,6 +132,8 @@ def check_list_too_large(session: Session) -> Iterator[Match]:
     """A header list over the receiver's announced limit."""
     for match in grouped(session, {"header-list-too-large": _list_too_large}):
         match.retry_safe, match.retry_why = "no", "The same metadata is refused again."
+        if match.details["by"] == "server":
+            match.client_sees = clients.header_list_too_large()
         yield match
 
 
@@ -149,7 +154,10 @@ def _content_length(session: Session, violation: Violation) -> Told:
 
 def check_content_length(session: Session) -> Iterator[Match]:
     """DATA that does not add up to content-length."""
-    yield from grouped(session, {"content-length": _content_length}, needs_whole=True)
+    for match in grouped(session, {"content-length": _content_length}, needs_whole=True):
+        if match.details["by"] == "server":
+            match.client_sees = clients.h2_violation(headers=True)
+        yield match
 
 
 RULES: tuple[Rule, ...] = (

@@ -1,4 +1,4 @@
-"""Rules on HTTP responses that stand where a gRPC response is due (catalogue §3; http-grpc-status-mapping.md)."""
+"""Rules on HTTP responses that stand where a gRPC response is due(http-grpc-status-mapping.md)."""
 
 from __future__ import annotations
 
@@ -67,11 +67,15 @@ def _page_details(call: Call, page: bytes, length: int, foreign: Foreign, writer
     return details
 
 
-def _who(hint: Hint | None, writer: Writer | None) -> list[Who]:
+_GATEWAY = (502, 504)
+"""Statuses that only something before a server has a reason to send (RFC 9110 §15.6.3, §15.6.5)."""
+
+
+def _who(status: int, hint: Hint | None, writer: Writer | None) -> list[Who]:
     if hint is not None and hint.who:
         return list(hint.who)
     if writer is not None and not writer.proxy:
-        return ["server", "proxy"]
+        return ["proxy", "server"] if status in _GATEWAY else ["server", "proxy"]
     return ["proxy", "server"] if writer is None else ["proxy"]
 
 
@@ -103,7 +107,7 @@ def _http_error(call: Call, *, empty: bool) -> Iterator[Match]:
     writer = who_wrote(frame.block, foreign.text)
     hint = hint_for(status, writer.name if writer else "", foreign.text)
     name = f"{status} {reason(status)}".rstrip()
-    said = f": {foreign.quote}" if foreign.headline and foreign.headline.lower() != name.lower() else ""
+    said = f": {foreign.quote}" if foreign.headline and not foreign.headline.startswith(str(status)) else ""
     safe, why = _retry(status, foreign.text, hint)
     details = _page_details(call, page, length, foreign, writer)
     mapped = status_name(from_http(status))
@@ -123,7 +127,7 @@ def _http_error(call: Call, *, empty: bool) -> Iterator[Match]:
     yield Match(
         severity="error",
         certainty="certain",
-        who=_who(hint, writer),
+        who=_who(status, hint, writer),
         title=f"HTTP {name}{_from_whom(writer)} instead of a gRPC response{said}"[:160],
         explanation=(
             f"A gRPC response has :status 200; this one has {name}. {body}{author}{reading}"
@@ -222,8 +226,8 @@ def _missing_status(call: Call) -> Iterator[Match]:
     frame = call.response
     if frame is None or not is_grpc_call(call) or frame.block.unknown or b":status" in frame.block.names:
         return
-    if frame.block.truncated:
-        return
+    if frame.block.truncated or call.session.server.missing:
+        return  # behind a hole it may as well be the trailers
     yield Match(
         severity="error",
         certainty="certain",

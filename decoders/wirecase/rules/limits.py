@@ -7,6 +7,8 @@ explain. A rule asks `blind` (why can this not be told?), `sure` (how certain ma
 
 from __future__ import annotations
 
+from typing import Literal
+
 from wirecase.http2.facts import FRAME_NAMES
 from wirecase.model import CLIENT, SERVER, Certainty, Mark
 from wirecase.session.call import Call
@@ -26,11 +28,18 @@ def whole(session: Session, side: int) -> bool:
     half = session.h2.halves[side]
     return (
         session.from_start
+        and not _headless(session, side)
         and not session.one_direction
         and not session.side(side).missing
         and not half.gaps
         and half.synced
     )
+
+
+def _headless(session: Session, side: int) -> bool:
+    """Tell whether a side's first packets are missing although the connection's SYN was seen."""
+    facts = session.side(side)
+    return session.tcp.syn_seen and facts.syn is None and facts.packets > 0
 
 
 def blind(session: Session) -> list[str]:
@@ -40,6 +49,8 @@ def blind(session: Session) -> list[str]:
         reasons.append("only one direction was captured")
     if not session.from_start:
         reasons.append("the capture begins in the middle of the connection")
+    elif _headless(session, CLIENT) or _headless(session, SERVER):
+        reasons.append("part of the handshake is missing")
     cut = session.client.cut + session.server.cut
     if cut:
         reasons.append("packets were cut by the snaplen")
@@ -94,6 +105,18 @@ def acknowledged(session: Session, side: int) -> bool:
     """Tell whether the peer's TCP has acknowledged all that `side` sent: the silence is then not the network's."""
     facts = session.side(side)
     return facts.acked is not None and facts.acked >= facts.sent and not facts.tail_retransmissions
+
+
+def first_end(session: Session) -> tuple[int, Literal["fin", "rst"], Mark] | None:
+    """Return (side, how, mark) of the FIN or RST that ended the connection; None if the other side's was not captured.
+
+    An acknowledgement beyond the last byte that was seen is that of a FIN, or of bytes, which the capture has not.
+    """
+    end = session.first_end()
+    if end is None:
+        return None
+    other = session.side(OTHER[end[0]])
+    return None if other.fin is None and other.acked is not None and other.acked > other.sent else end
 
 
 def seconds(start: Mark | int | None, stop: Mark | int | None) -> float:

@@ -1,4 +1,4 @@
-"""Rules on the chain of length-prefixed messages: a prefix that is none, and what stands there instead (catalogue §1).
+"""Rules on the chain of length-prefixed messages: a prefix that is none, and what stands there instead.
 
 Theory. Where a message prefix is due stands a byte that is neither 0 nor 1. Then the rest of the body is either
 something of its own (a page, a sentence, another protocol: somebody else answered) or gRPC at the wrong offset (bytes
@@ -206,12 +206,13 @@ def _invalid_flag(call: Call) -> Iterator[Match]:
 def _flag_fix(foreign: Foreign, side: int, page: bool) -> str:
     if side == CLIENT:
         return "Mend the client's framing: one byte 0 or 1, four bytes of length, then exactly so many bytes."
+    if foreign.kind in ("grpc-web", "grpc-web-text"):
+        return "Route native gRPC past the gRPC-Web filter: the answer was translated for a browser."
     if page:
         return (
-            "Look at the HTTP error that it is a consequence of; in the client, check :status before reading the body."
+            "Look at the HTTP answer that these bytes belong to; let the client check :status and content-type before "
+            "it reads the body."
         )
-    if foreign.kind == "grpc-web-text":
-        return "Route native gRPC past the gRPC-Web filter: the answer was translated for a browser."
     if foreign.kind == "tls":
         return "One hop forwards TLS as if it were plain text: compare the scheme (grpcs/grpc, h2/h2c) of its upstream."
     if foreign.kind in ("html", "json", "text", "xml", "gzip", "http1"):

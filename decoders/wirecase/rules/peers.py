@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from wirecase.model import CLIENT, SERVER, Evidence, Excerpt
+from wirecase.rules import clients
 from wirecase.rules.base import Match, Rule, point, show
 from wirecase.rules.limits import (
     HTTP1_METHODS,
     PREFACE,
+    first_end,
     looks_like_frame,
     looks_like_http1_request,
     looks_like_tls,
     sure,
+    whole,
 )
 from wirecase.session.session import Session
 
+FRAME_SIZE_ERROR = 6
+"""What HTTP/2 clients make of text: its first bytes read as a length are over every limit."""
 GREETINGS = (
     (b"SSH-", "an SSH server"),
     (b"220 ", "an SMTP or FTP server"),
@@ -51,12 +56,18 @@ def _heads(session: Session) -> tuple[bytes, bytes, Excerpt | None, Excerpt | No
 def _from_start(session: Session, side: int) -> bool:
     """Tell whether the first bytes kept of a side are the first that it sent."""
     kept = session.first_bytes[side]
-    return kept is not None and kept.mark.offset == 0 and session.from_start
+    return kept is not None and kept.mark.offset == 0 and whole(session, side)
 
 
 def _evidence(first: Excerpt | None, note: str, context: Excerpt | None, context_note: str) -> list[Evidence]:
     found = [show(first, note)] if first else []
     return [*found, show(context, context_note, role="context")] if context else found
+
+
+def _status(answer: bytes) -> int | None:
+    """Return the status of an HTTP/1 answer."""
+    words = answer[:64].split(b" ", 2)
+    return int(words[1]) if len(words) > 1 and words[1].isdigit() and len(words[1]) == 3 else None
 
 
 def check_http1(session: Session) -> Iterator[Match]:
@@ -66,8 +77,7 @@ def check_http1(session: Session) -> Iterator[Match]:
         return
     head, _, body = server.partition(b"\r\n\r\n")
     lines = head.decode("latin-1").split("\r\n")
-    words = lines[0].split(" ", 2)
-    status = int(words[1]) if len(words) > 1 and words[1].isdigit() and len(words[1]) == 3 else None
+    status = _status(server)
     fields = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
     name = fields.get("server")
     if any(text in server for text in PLAIN_ON_TLS):
@@ -76,12 +86,12 @@ def check_http1(session: Session) -> Iterator[Match]:
         severity="error",
         certainty=sure(session),
         who=["server", "client"],
-        title=f"The server answers the HTTP/2 preface with {lines[0][:60]!r}: it speaks HTTP/1 only",
+        title=f"The server answers the HTTP/2 preface in HTTP/1: {lines[0][:60]!r}",
         explanation="The client spoke HTTP/2 with prior knowledge, as gRPC does without TLS, and the other end "
         "answered in HTTP/1"
         + (f" (it calls itself {name!r})" if name else "")
         + ". No call can work on this connection. Either the address leads to the wrong port, or HTTP/2 is not "
-        "switched on there.",
+        "switched on there, or the port expects TLS (nginx answers HTTP/2 without TLS on a TLS port like this).",
         evidence=_evidence(got, "status line where a SETTINGS frame is due", sent, "the client's HTTP/2 preface"),
         across=session.server.address,
         details={
@@ -91,6 +101,7 @@ def check_http1(session: Session) -> Iterator[Match]:
             "text": body[:200].decode("latin-1"),
             "by": "server",
         },
+        client_sees=clients.peer_speaks_http1(status),
         retry_safe="yes",
         retry_why="No call was processed, but " + RETRY_NO[0].lower() + RETRY_NO[1:],
         fix="Switch HTTP/2 without TLS on at that port ('listen … http2' or 'http2 on' in nginx, 'proto h2' on the "
@@ -163,6 +174,7 @@ def check_not_http2(session: Session) -> Iterator[Match]:
         evidence=_evidence(got, "first bytes where a SETTINGS frame is due", sent, "the client's HTTP/2 preface"),
         across=session.server.address,
         details={"by": "server", "text": server[:64].decode("latin-1"), "protocol": name},
+        client_sees=clients.h2_violation(FRAME_SIZE_ERROR),
         retry_safe="yes",
         retry_why="No call was processed, but " + RETRY_NO[0].lower() + RETRY_NO[1:],
         fix="Check the target's address and port.",
@@ -205,6 +217,7 @@ def check_tls_mismatch(session: Session) -> Iterator[Match]:
             evidence=_evidence(got, "TLS alert" if alert else "the server says that it expects TLS", sent, "plaintext"),
             across=session.server.address,
             details={"tls": "server", "plaintext": "client", "text": "" if alert else server[:200].decode("latin-1")},
+            client_sees=[] if alert else clients.peer_speaks_http1(_status(server)),
             retry_safe="yes",
             retry_why="No call was processed, but " + RETRY_NO[0].lower() + RETRY_NO[1:],
             fix="Use TLS credentials (https://, secure channel) for this port, or the plaintext port.",
@@ -214,7 +227,7 @@ def check_tls_mismatch(session: Session) -> Iterator[Match]:
 def check_close_before_settings(session: Session) -> Iterator[Match]:
     """The server accepts the connection and closes it without a byte."""
     client, server, sent, _ = _heads(session)
-    end = session.first_end()
+    end = first_end(session)
     facts = session.server
     if sent is None or server or facts.delivered or facts.missing or session.one_direction or not session.tcp.syn_seen:
         return
@@ -235,6 +248,7 @@ def check_close_before_settings(session: Session) -> Iterator[Match]:
         ],
         across=session.server.address,
         details={"by": "server", "how": end[1], "open_streams": session.h2.open_at_end_count},
+        client_sees=clients.closed_before_settings(),
         retry_safe="unknown",
         retry_why="The server sent nothing, not even SETTINGS; it may have read the request, but "
         "it never answered on HTTP/2.",

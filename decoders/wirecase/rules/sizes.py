@@ -1,4 +1,4 @@
-"""Rules on messages that stop early, are too large, or are too few (catalogue §1)."""
+"""Rules on messages that stop early, are too large, or are too few."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from wirecase.grpc import status as s
 from wirecase.grpc.messages import MessageReader
 from wirecase.http2.facts import Reset, error_name
-from wirecase.model import CLIENT, SERVER, Excerpt
+from wirecase.model import CLIENT, SERVER, Excerpt, Who
 from wirecase.rules import clients
 from wirecase.rules.base import Match, Rule, show
 from wirecase.rules.calls import (
@@ -177,6 +177,15 @@ def _rejected(call: Call, body: MessageReader) -> tuple[Reset, int, Excerpt, boo
     return (reset, largest.declared, largest.excerpt, False) if call.response_complete and at_once else None
 
 
+LARGEST_MESSAGE = (1 << 31) - 1
+"""Bytes at which protobuf and most gRPC libraries end."""
+_LIMIT_FIX = (
+    "Raise the client's limit (tonic: max_decoding_message_size; grpc-go: MaxCallRecvMsgSize; grpc-core: "
+    "grpc.max_receive_message_length; grpc-java: maxInboundMessageSize; grpc-js: grpc.max_receive_message_length) or "
+    "let the server send smaller messages."
+)
+
+
 def _too_large(call: Call) -> Iterator[Match]:
     if not is_grpc_call(call):
         return
@@ -194,18 +203,27 @@ def _too_large(call: Call) -> Iterator[Match]:
     cut = unfinished is not None and unfinished.declared == size
     what = f"a prefix that declares {size:,} bytes" if cut else f"a message of {size:,} bytes"
     name = error_name(reset.code)
-    sure = (
-        "That is what gRPC clients do with a message over their limit; the limit itself is not on the wire."
-        if likely
-        else "A client that resets a complete response threw it away: a size limit below the default, or a message "
-        "that it could not decode, are the usual reasons; an application's own cancel is possible."
-    )
+    absurd = cut and size > LARGEST_MESSAGE
+    who: list[Who] = ["client", "server"]
+    if absurd:
+        who = ["server", "proxy"]
+        title = f"The response's message prefix declares {size:,} bytes, and the client rejects it ({name})"
+        sure = "Protobuf and most gRPC libraries end at 2 GiB: these four bytes are hardly meant as a length."
+    elif likely:
+        title = f"The client rejects {what} as too large ({name})"
+        sure = "That is what gRPC clients do with a message over their limit; the limit itself is not on the wire."
+    else:
+        title = f"The client throws away a complete response ({name}) whose largest message has {size:,} bytes"
+        sure = (
+            "A client that resets a complete response threw it away: a size limit below the default, or a message "
+            "that it could not decode, are the usual reasons; an application's own cancel is possible."
+        )
     yield Match(
         severity="warning",
         certainty="probable" if likely else "possible",
-        who=["client", "server"],
-        title=f"The client rejects the response ({name}): {what}",
-        explanation=(f"The response holds {what}; the client reset the stream with {name}{after}. {sure}"),
+        who=who,
+        title=title,
+        explanation=f"The response holds {what}; the client reset the stream with {name}{after}. {sure}",
         evidence=[
             show(excerpt, f"prefix of a message of {size:,} bytes"),
             show(reset.excerpt, f"RST_STREAM {name} by the client", role="context"),
@@ -222,10 +240,8 @@ def _too_large(call: Call) -> Iterator[Match]:
         client_sees=clients.message_too_large(size, None) if likely else [],
         retry_safe="no",
         retry_why="The same message would be rejected again, and the call was processed.",
-        fix="Raise the client's limit (tonic: max_decoding_message_size; grpc-go: MaxCallRecvMsgSize; grpc-core: "
-        "grpc.max_receive_message_length; grpc-java: maxInboundMessageSize; grpc-js: grpc.max_receive_message_length) "
-        "or let the server send smaller messages.",
-        key=("response", reset.code, likely),
+        fix="Mend the framing of whoever writes this body." if absurd else _LIMIT_FIX,
+        key=("response", reset.code, likely, absurd),
     )
 
 

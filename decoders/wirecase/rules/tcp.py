@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from wirecase.model import CLIENT, SERVER, SIDE_NAMES, Mark
 from wirecase.rules import clients
 from wirecase.rules.base import Match, Rule, point
-from wirecase.rules.limits import OTHER, SECOND, blind, last_time, seconds, span, sure
+from wirecase.rules.limits import OTHER, SECOND, blind, first_end, last_time, seconds, span, sure
 from wirecase.rules.violations import WHO
 from wirecase.session.session import Session
 
@@ -132,7 +132,7 @@ def check_reset(session: Session) -> Iterator[Match]:
     """TCP RST on a connection whose calls do not tell it."""
     if session.rules_fired.get("body-cut-connection") or session.protocol == "empty":
         return
-    end = session.first_end()
+    end = first_end(session)
     if end is None or end[1] != "rst":
         return
     side, _, mark = end

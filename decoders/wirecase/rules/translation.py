@@ -54,7 +54,11 @@ def _grpc_web(call: Call) -> Iterator[Match]:
         ),
         evidence=evidence,
         details=details,
-        client_sees=clients.wrong_content_type(call.content_type) if declared else [],
+        client_sees=[
+            row
+            for row in (clients.wrong_content_type(call.content_type) if declared else ())
+            if bad is None or row.client != "tonic"  # which meets the flag first
+        ],
         retry_safe="no",
         retry_why="The route would translate the next answer the same way.",
         fix="Route native gRPC past the gRPC-Web filter (Envoy: envoy.filters.http.grpc_web only acts on "

@@ -22,6 +22,8 @@ _SIDES = {
 
 _COUNT_CALLS = ("h2-rapid-reset",)
 """Rules on connections whose count is one of calls."""
+_NO_CALLS = ("h2-flood", "h2-stream-state-violation", "close-without-goaway")
+"""Rules on connections that name streams, but not ones whose calls the fault is known to have hit."""
 
 
 def is_limit(finding: Finding) -> bool:
@@ -47,6 +49,8 @@ def _calls(findings: list[Finding]) -> int:
     named: set[tuple[int, int]] = set()
     most = 0
     for finding in findings:
+        if finding.rule in _NO_CALLS and finding.call is None:
+            continue
         here = {
             (place.connection, place.stream)
             for place in finding.occurrences
@@ -87,7 +91,8 @@ def roots(findings: list[Finding]) -> list[Finding]:
 def blast(findings: list[Finding], run: Run) -> Blast:
     """Return how many calls the errors and warnings hit, on which paths, and when."""
     serious = [f for f in findings if f.severity in _SERIOUS and not is_limit(f)]
-    count = _calls(serious)
+    told = [f for f in findings if f.rule == "grpc-app-status" and f.caused_by is not None]
+    count = _calls([*serious, *told])
     total = run.calls.total
     count = min(count, total)
     paths: Counter[str] = Counter()
@@ -176,6 +181,11 @@ def _at(finding: Finding) -> str:
     return f" ({server})" if server and finding.who[:1] == ["server"] and server not in finding.title else ""
 
 
+def _kind(finding: Finding) -> tuple[object, ...]:
+    """Return what two root causes share that are told as one: the fault, and the server that it was met at."""
+    return finding.rule, finding.connection and finding.connection.server, finding.details.get("http_status")
+
+
 def _sentence(text: str) -> str:
     text = text.strip()
     return text if text.endswith((".", "!", "?", "…")) else text + "."
@@ -191,15 +201,17 @@ def _headline(findings: list[Finding], causes: list[Finding], spread: Blast, uns
     if spread.calls:
         share = f" ({spread.share:.0%})" if spread.of >= 10 and spread.share < 0.995 else ""
         if spread.of == spread.calls:
-            hit = "The only gRPC call is hit" if spread.of == 1 else f"All {spread.of:,} gRPC calls are hit"
+            every = {1: "The only gRPC call is", 2: "Both gRPC calls are"}
+            hit = f"{every.get(spread.of, f'All {spread.of:,} gRPC calls are')} hit"
         else:
             hit = f"{spread.calls:,} of {spread.of:,} gRPC calls {'is' if spread.calls == 1 else 'are'} hit{share}"
     else:
-        hit = f"No single call is named, of {calls.total:,} seen" if calls.total else "No gRPC call came about"
-    alike = {place.connection for f in faults if f.rule == first.rule for place in f.occurrences}
+        hit = f"No gRPC call is known to be hit ({calls.total:,} seen)" if calls.total else "No gRPC call came about"
+    kind = _kind(first)
+    alike = {place.connection for f in faults if _kind(f) == kind for place in f.occurrences}
     alike.discard(None)
     hosts = f" It happened on {len(alike):,} connections." if len(alike) > 1 else ""
-    more = len({finding.rule for finding in faults} - {first.rule})
+    more = len({_kind(finding) for finding in faults} - {kind})
     others = f" {_counted(more, 'further root cause')} below." if more else ""
     sure = "" if first.certainty == "certain" else f" ({first.certainty})"
     where = f" Most likely at fault{sure}: {_who(first)}{_at(first)}."

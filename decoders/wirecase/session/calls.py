@@ -22,9 +22,11 @@ from wirecase.session.call import Call, CallKind, Ending
 from wirecase.session.session import Session
 
 if TYPE_CHECKING:
-    from wirecase.http2.bulk import Kept
+    from wirecase.http2.kept import Kept
 
 _PLAIN = (None, b"identity")
+_HELD = 24 << 20
+"""Bytes of memory that ranges of ordinary calls may hold between two batches."""
 _BENIGN_AFTER_END = (0, 8)
 """NO_ERROR and CANCEL behind a complete response: how peers say that they are done (RFC 9113 §8.1)."""
 
@@ -109,7 +111,11 @@ class CallLog:
     """Those that hold calls without a number."""
     suspicious: list[Call] = field(default_factory=list)
     """Closed calls that the rules must see."""
+    others: list[Call] | None = None
+    """All other closed calls, where somebody wants to see every call: no exchange is counted as ordinary then."""
     numbered: int = 0
+    _held: list[Kept] = field(default_factory=list)
+    """Ranges of ordinary calls whose bytes are still in memory, oldest first."""
 
     def number(self) -> None:
         """Give the calls opened since the last time their index, in the order of their request headers."""
@@ -122,6 +128,7 @@ class CallLog:
             kept += ranges
         if kept:
             self._number_many(opened, kept)
+            self._make_room(kept)
             return
         if len(trackers) > 1:
             opened.sort(key=_place)
@@ -133,6 +140,12 @@ class CallLog:
         """The same where calls were recognised in columns; all of them stand in the same batch of packets."""
         import numpy as np
 
+        source = kept[0].source
+        earlier = sorted((entry for entry in opened if entry[0].source != source), key=_place)
+        for index, (_, _, call) in enumerate(earlier, self.numbered):  # held back since the source before
+            _set_index(call, index)
+        self.numbered += len(earlier)
+        opened = [entry for entry in opened if entry[0].source == source]
         single = np.array([_packed_place(entry) for entry in opened], dtype=np.int64)
         places = np.sort(np.concatenate([single, *(many.places for many in kept)]))
         for entry, index in zip(opened, np.searchsorted(places, single).tolist(), strict=True):
@@ -140,6 +153,16 @@ class CallLog:
         for many in kept:
             many.number(self.numbered + np.searchsorted(places, many.places))
         self.numbered += len(places)
+
+    def _make_room(self, kept: list[Kept]) -> None:
+        """Bound what ranges hold: of those that may still be asked for, only the newest are kept as they are."""
+        held = [many for many in (*self._held, *kept) if many.size]
+        room = _HELD
+        for many in reversed(held):
+            room -= many.size
+            if room < 0:
+                many.settle()
+        self._held = [many for many in held if many.size]
 
     def by_status(self) -> dict[str, int]:
         """Return the calls by the name of their grpc-status."""
@@ -165,7 +188,7 @@ def _place(opened: Opened) -> tuple[int, int, int]:
 
 
 def _packed_place(opened: Opened) -> int:
-    """The same as `wirecase.http2.bulk.Kept.places`."""
+    """The same as `wirecase.http2.kept.Kept.places`."""
     marks, offset, _ = opened
     i = max(bisect_right(marks.offsets, offset) - 1, 0)
     return marks.packets[i] << 24 | min(offset - marks.offsets[i], (1 << 24) - 1)
@@ -206,7 +229,7 @@ class CallTracker:
 
     def grade(self, block: HeaderBlock, side: int) -> int:
         """Say which part of an ordinary call a block can be."""
-        if self._wanted is not None:
+        if self._wanted is not None or self._log.others is not None:
             return ODD
         if side == CLIENT:
             asked = block.view = RequestView(block)
@@ -322,6 +345,7 @@ class CallTracker:
             return
         if kind != "grpc" and kind != "unknown":
             log.other_kinds[kind] += 1
+            self._show(call)
             return
         totals = log.totals
         totals.total += 1
@@ -330,9 +354,17 @@ class CallTracker:
             totals.ok += 1
             log.statuses[b"0"] += 1
             self._session.calls_ok += 1
+            self._show(call)
             return
         self._conclude(call)
+        log.statuses["unknown" if call.status_hidden else call.status_text] += 1
         log.suspicious.append(call)
+
+    def _show(self, call: Call) -> None:
+        """Keep a call that no rule looks at for whoever wants to see every call."""
+        if self._log.others is not None:
+            self._conclude(call)
+            self._log.others.append(call)
 
     def _healthy(self, call: Call) -> bool:
         """Tell whether no rule can have anything to say about a call."""
@@ -382,7 +414,6 @@ class CallTracker:
             if body is not None:
                 body.finish()
         call.ending = self._ending(call)
-        self._log.statuses["unknown" if call.status_hidden else call.status_text] += 1
 
     def _ending(self, call: Call) -> Ending:
         stream, session = call.stream, self._session

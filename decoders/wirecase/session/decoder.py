@@ -16,7 +16,9 @@ from wirecase.session.calls import CallTracker
 from wirecase.session.detect import Decision, can_begin_frames, decide
 from wirecase.session.session import Session
 
-_FIRST_BYTES = 256
+_FIRST_BYTES = 512
+_ASKED_AGAIN = 1024
+"""Bytes from which on it is no more asked at every run what they are, but whenever they have grown by a quarter."""
 
 SKIPPED = {
     "tls": "TLS without keys",
@@ -38,12 +40,13 @@ class ConnectionDecoder:
         forced: bool,
         on_closed: Callable[[Session], None],
         recorder: FrameRecorder | None = None,
+        columns: bool | None = None,
     ) -> None:
         self.session = session
         self._accounting = accounting
         self._forced = forced
         self._on_closed = on_closed
-        self._walk = FrameWalk(session.h2, tracker, recorder)
+        self._walk = FrameWalk(session.h2, tracker, recorder, columns=columns)
         self._held: list[tuple[str, tuple[Any, ...]]] | None = []
         """What came before the protocol was known; None afterwards."""
         self._first = [bytearray(), bytearray()]
@@ -55,6 +58,8 @@ class ConnectionDecoder:
         self._foreign = [False, False]
         self._payload = [0, 0]
         """Bytes taken in, by TCP side."""
+        self._next_try = 0
+        """Bytes of both sides at which it is next asked what they are."""
 
     # ---- told by the assembler ---------------------------------------------------------------------------------
 
@@ -73,11 +78,14 @@ class ConnectionDecoder:
             self.session.first_bytes[side] = Excerpt(side, marks.at(marks.offsets[0]), shown, len(data))
         first += data
         held.append(("run", (side, data, marks)))
-        self._try_to_decide(final=False)
+        if self._payload[0] + self._payload[1] >= self._next_try:
+            self._try_to_decide(final=False)
 
     def stretch(self, stretch: Stretch) -> None:
         """Many segments at once."""
-        if self._held is not None or self.session.protocol != "h2" or any(self._foreign) or any(self._skip):
+        session = self.session
+        plain = self._held is None and session.protocol == "h2" and None not in session.first_bytes
+        if not plain or any(self._foreign) or any(self._skip):
             for run in stretch.runs():
                 self.run(*run)
             return
@@ -137,6 +145,9 @@ class ConnectionDecoder:
         decision = decide(first, from_start=from_start, initiator=initiator, final=final, forced=self._forced)
         if decision is not None:
             self._settle(decision, first)
+            return
+        held = self._payload[0] + self._payload[1]
+        self._next_try = held + held // 4 if held > _ASKED_AGAIN else 0
 
     def _settle(self, decision: Decision, first: list[bytes]) -> None:
         session = self.session

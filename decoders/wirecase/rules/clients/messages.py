@@ -81,8 +81,16 @@ def flag_without_encoding() -> list[ClientSees]:
     ]
 
 
+_READS = {JAVA: ("gzip",), CONNECT: ("gzip",), CORE: ("gzip", "deflate"), JS: ("gzip", "deflate"),
+          DOTNET: ("gzip", "deflate")}  # fmt: skip
+"""Encodings that clients read without being told to."""
+
+
 def encoding_unsupported(encoding: str, *, compressed: bool = True) -> list[ClientSees]:
-    """A grpc-encoding that the receiver has no decoder for; tonic and connect-go refuse it even with flag 0."""
+    """A grpc-encoding that the receiver has no decoder for; tonic and connect-go refuse it even with flag 0.
+
+    Only clients that lack that decoder unless they are given one are listed.
+    """
     rows = [
         says(TONIC, s.UNIMPLEMENTED, f"Content is compressed with `{encoding}` which isn't supported"),
         says(CORE, s.INTERNAL, "Error parsing 'grpc-encoding' metadata"),
@@ -100,7 +108,8 @@ def encoding_unsupported(encoding: str, *, compressed: bool = True) -> list[Clie
             ),
             says(GRPCLIB, "NotImplementedError", "Compression not implemented"),
         ]
-    return rows
+    readers = {client.name for client, encodings in _READS.items() if encoding.lower() in encodings}
+    return [row for row in rows if row.client not in readers]
 
 
 def decompress_failed(encoding: str, text: str, *, http_status: int = 200, zlib_error: bool = True) -> list[ClientSees]:

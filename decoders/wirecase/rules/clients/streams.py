@@ -25,6 +25,8 @@ _JS_TEXT = {
     INADEQUATE_SECURITY: (s.PERMISSION_DENIED, "Protocol not secure enough"),
 }
 _GO_CODES = {FLOW_CONTROL_ERROR: s.RESOURCE_EXHAUSTED, 5: s.INTERNAL, HTTP_1_1_REQUIRED: s.INTERNAL}
+_TONIC_UNKNOWN = (5, 6, HTTP_1_1_REQUIRED)
+"""STREAM_CLOSED, FRAME_SIZE_ERROR and HTTP_1_1_REQUIRED have no code of their own in tonic."""
 _CORE_CODES = {REFUSED_STREAM: s.UNAVAILABLE, CANCEL: s.CANCELLED, ENHANCE_YOUR_CALM: s.RESOURCE_EXHAUSTED,
                INADEQUATE_SECURITY: s.PERMISSION_DENIED}  # fmt: skip
 """Everything else is INTERNAL to grpc-core."""
@@ -34,6 +36,11 @@ _JAVA_NOTES = {
     INADEQUATE_SECURITY: " (Permission denied as protocol is not secure enough to call)",
 }
 _GO_ENUM = "stream terminated by RST_STREAM with error code: {}"
+
+
+def _tonic(code: int) -> int:
+    """Return the status that tonic makes of an HTTP/2 error code."""
+    return s.UNKNOWN if code in _TONIC_UNKNOWN else s.from_h2_error(code)
 
 
 def _rst_elsewhere(code: int) -> list[ClientSees]:
@@ -52,7 +59,7 @@ def _rst_elsewhere(code: int) -> list[ClientSees]:
 
 def rst_before_headers(code: int) -> list[ClientSees]:
     """RST_STREAM with `code` from the server before any response headers."""
-    return [says(TONIC, s.from_h2_error(code), HEAD_ERROR), *_rst_elsewhere(code)]
+    return [says(TONIC, _tonic(code), HEAD_ERROR), *_rst_elsewhere(code)]
 
 
 def rst_midbody(code: int) -> list[ClientSees]:
@@ -67,7 +74,7 @@ def rst_midbody(code: int) -> list[ClientSees]:
     ]
     if code == NO_ERROR:
         return [*clean, *_rst_elsewhere(code)]
-    tonic = [says(TONIC, s.from_h2_error(code), BODY_ERROR)]
+    tonic = [says(TONIC, _tonic(code), BODY_ERROR)]
     if code == CANCEL:
         tonic.append(says(OLD_HYPER, s.UNKNOWN, TONIC_MISSING, checked=False))
     return [*tonic, *_rst_elsewhere(code)]
@@ -107,7 +114,7 @@ def goaway_error(code: int, debug: str = "") -> list[ClientSees]:
     core = f"Socket closed (GOAWAY received; Error code: {code}; Debug Text: {debug})"
     js = f"Received RST_STREAM with code {INTERNAL_ERROR} triggered by internal client error: "
     return [
-        says(TONIC, s.from_h2_error(code), BODY_ERROR),
+        says(TONIC, _tonic(code), BODY_ERROR),
         says(
             GO,
             s.UNAVAILABLE,
@@ -255,15 +262,13 @@ def trailers_not_final() -> list[ClientSees]:
 
 def h2_violation(code: int = PROTOCOL_ERROR, *, headers: bool = False) -> list[ClientSees]:
     """A breach of HTTP/2 by the server that the client answers with `code`, after response `headers` or before them."""
-    return [says(TONIC, s.from_h2_error(code), BODY_ERROR if headers else HEAD_ERROR)]
+    return [says(TONIC, _tonic(code), BODY_ERROR if headers else HEAD_ERROR)]
 
 
-def legal_frames_rejected() -> list[ClientSees]:
-    """Padded frames, which two clients cannot take."""
-    return [
-        says(CORE, s.INTERNAL, "unsupported data flags: 0x08"),
-        says(GRPCLIB, "StreamTerminatedError", "Connection lost"),
-    ]
+def legal_frames_rejected(stream: int, *, padded: bool, unknown: bool) -> list[ClientSees]:
+    """Legal frames that a client cannot take: PADDED ones on `stream`, or ones of unknown types."""
+    rows = [says(CORE, s.INTERNAL, f"unsupported data flags: 0x08 stream: {stream}")] if padded else []
+    return [*rows, says(GRPCLIB, "StreamTerminatedError", "Connection lost")] if unknown else rows
 
 
 def stalled() -> list[ClientSees]:
