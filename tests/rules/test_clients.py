@@ -5,6 +5,7 @@ import pytest
 from wirecase.grpc.status import STATUS_NAMES
 from wirecase.model import ClientSees
 from wirecase.rules import clients
+from wirecase.rules.clients.status import reason
 
 
 def by_client(rows: list[ClientSees]) -> dict[str, ClientSees]:
@@ -46,7 +47,8 @@ def test_a_page_that_calls_itself_grpc_is_read_as_grpc_by_grpc_go() -> None:
 @pytest.mark.parametrize(
     ("code", "tonic", "go"),
     [(0, "UNKNOWN", "INTERNAL"), (2, "INTERNAL", "INTERNAL"), (3, "INTERNAL", "RESOURCE_EXHAUSTED"),
-     (7, "UNAVAILABLE", "UNAVAILABLE"), (8, "CANCELLED", "CANCELLED"), (11, "RESOURCE_EXHAUSTED", "RESOURCE_EXHAUSTED")],
+     (7, "UNAVAILABLE", "UNAVAILABLE"), (8, "CANCELLED", "CANCELLED"),
+     (11, "RESOURCE_EXHAUSTED", "RESOURCE_EXHAUSTED")],
 )  # fmt: skip
 def test_resets_in_the_body(code: int, tonic: str, go: str) -> None:
     rows = by_client(clients.rst_midbody(code))
@@ -86,3 +88,22 @@ def test_every_row_names_a_client_a_version_and_a_code(row: ClientSees) -> None:
     )
     assert row.code in STATUS_NAMES or row.code in special or row.code.startswith("Code(")
     assert "None" not in row.text
+
+
+def test_an_encoding_is_foreign_only_to_clients_that_lack_it() -> None:
+    gzip, snappy = by_client(clients.encoding_unsupported("gzip")), by_client(clients.encoding_unsupported("snappy"))
+    assert {"grpc-js", "grpc-dotnet", "connect-go"} <= snappy.keys() - gzip.keys()
+    assert "isn't supported" in gzip["tonic"].text
+
+
+def test_grpc_go_goes_by_the_content_type_whatever_the_http_status() -> None:
+    rows = by_client(clients.bad_flag(67, 1869508197, 57, http_status=400))
+    assert rows["grpc-go"].text == "grpc: received message larger than max (1869508197 vs. 4194304)"
+    assert rows.keys() == {"tonic", "grpc-go"}
+
+
+def test_reason_phrases_do_not_depend_on_the_version_of_python() -> None:
+    rows = by_client(clients.http_error(413, "text/html", b"<html>", 150))
+    assert rows["tonic"].text.endswith("413 Payload Too Large")
+    assert "413 (Request Entity Too Large)" in rows["grpc-go"].text
+    assert reason(413) == "Content Too Large"

@@ -67,10 +67,16 @@ def summary(answer: Answer) -> dict[str, Any]:
     return {
         "exit": answer.exit,
         "headline": report["verdict"]["headline"],
-        "calls": report["calls"],
+        "calls": _calls(report["calls"]),
         "findings": [_finding(finding, by_id.get(finding["caused_by"])) for finding in report["findings"]],
         "balanced": not report["accounting"]["unbalanced"],
     }
+
+
+def _calls(calls: dict[str, Any]) -> str:
+    statuses = ", ".join(f"{name} {count}" for name, count in sorted(calls["by_status"].items()))
+    counts = ", ".join(f"{calls[name]} {name}" for name in ("ok", "failed", "unfinished"))
+    return f"{calls['total']}: {counts}; by status: {statuses or 'none seen'}"
 
 
 def _finding(finding: dict[str, Any], cause: dict[str, Any] | None) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from wirecase_cli.reports.screen import Screen
 MAX_CONSEQUENCES = 4
 """Consequences of one root cause that are explained with it; the tree has all of them."""
 MAX_EVIDENCE = 4
+MAX_FIXES = 2
+"""Findings of a group whose advice is given: mending a root cause leaves little to do about its consequences."""
 ROWS = 6
 """Rows of primary evidence; what only explains or follows gets half of them."""
 
@@ -135,7 +137,7 @@ class Block:
             yield fields([("see", text("; ".join(safe(each) for each in one.references), DIM))])
 
     def _fixes(self) -> Text:
-        return self._each(words.fixes(self._members[: 1 + MAX_CONSEQUENCES]), "bold")
+        return self._each(words.fixes(self._members[:MAX_FIXES]), "bold")
 
     def _each(self, lines: list[tuple[str, str]], style: str) -> Text:
         """Put lines below each other; where they differ between findings, each behind its finding's id."""

@@ -83,6 +83,8 @@ def _more(count: int, noun: str) -> list[str]:
 def _item(group: outline.Group) -> str:
     one = group.first
     text = f"- **{one.severity}** {one.id} {_inline(one.title)} ({_code(one.rule)}"
+    if group.leg:
+        text += f", at {_inline(group.leg)}"
     if group.count > 1:
         text += f", {words.number(group.count)} times"
     if len(group.findings) > 1:

@@ -24,6 +24,8 @@ class Group:
     findings: list[Finding]
     children: list[Group] = field(default_factory=list)
     """What it led to, in the first finding's own case."""
+    leg: str | None = None
+    """The server's address, where a report tells of several and the title does not name it."""
 
     @property
     def first(self) -> Finding:
@@ -77,13 +79,25 @@ def of(diagnosis: Diagnosis) -> Outline:
         if one.id not in placed:
             trees.append(_grow(one, children, placed))
 
+    return _told_apart(Outline(*_sorted(trees, limits)))
+
+
+def _sorted(trees: list[_Tree], limits: list[Finding]) -> tuple[list[Group], list[Group], list[Group]]:
+    """Return the groups of roots, remarks and limits."""
     loud = [tree for tree in trees if tree.weight < _ORDER["info"]]
     quiet = [tree for tree in trees if tree.weight == _ORDER["info"]]
-    return Outline(
-        roots=_grouped(loud),
-        remarks=_grouped(quiet),
-        limits=_grouped([_Tree(one) for one in limits]),
-    )
+    return _grouped(loud), _grouped(quiet), _grouped([_Tree(one) for one in limits])
+
+
+def _told_apart(outline: Outline) -> Outline:
+    """Name the server of each group where there is more than one: the legs of a proxy tell the same story twice."""
+    groups = [group for root in outline.roots for group in (root, *root.descendants())]
+    if len({group.first.connection.server for group in groups if group.first.connection}) > 1:
+        for group in groups:
+            one = group.first
+            if one.connection is not None and one.connection.server not in one.title:
+                group.leg = one.connection.server
+    return outline
 
 
 def is_limit(finding: Finding) -> bool:

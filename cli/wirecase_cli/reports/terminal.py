@@ -145,6 +145,8 @@ def _more(count: int, noun: str) -> list[Text]:
 def _one_line(group: outline.Group) -> RenderableType:
     one = group.first
     tail = "  "
+    if group.leg:
+        tail += f"at {safe(group.leg)} "
     if group.count > 1:
         tail += f"×{words.number(group.count)} "
     if len(group.findings) > 1 and one.connection is not None:

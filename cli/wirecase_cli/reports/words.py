@@ -189,7 +189,7 @@ def retries(findings: Sequence[Finding]) -> list[tuple[str, str]]:
     """Return whether calls may be repeated, each answer once; a consequence that knows nothing adds none."""
     found: dict[str, str] = {}
     for one in findings:
-        if one is findings[0] or one.retry_safe != "unknown" or one.retry_why:
+        if one is findings[0] or one.retry_safe != "unknown":
             found.setdefault(retry(one), one.id)
     return [(finding_id, answer) for answer, finding_id in found.items()]
 

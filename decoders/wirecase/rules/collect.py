@@ -92,6 +92,7 @@ class Collector:
         for number, finding in enumerate(findings, 1):
             finding.id = f"F{number}"
         link(findings)
+        _spare_proxies(findings)
         run.findings = findings
         return findings
 
@@ -162,6 +163,21 @@ def _finding(
         ids=correlation_ids(frame.block for frame in call.stream.headers) if call else {},
         references=list(rule.references),
     )  # fmt: skip
+
+
+def _spare_proxies(findings: list[Finding]) -> None:
+    """Leave out what clients log where a proxy is the client: on the legs whose faults explain those of another leg."""
+    by_id = {finding.id: finding for finding in findings}
+    behind: set[int | None] = set()
+    for finding in findings:
+        cause = by_id.get(finding.caused_by or "")
+        if cause is None or cause.connection is None or finding.connection is None:
+            continue
+        if cause.connection.server != finding.connection.server:
+            behind.update(place.connection for place in cause.occurrences)
+    for finding in findings:
+        if finding.connection is not None and all(place.connection in behind for place in finding.occurrences):
+            finding.client_sees = []
 
 
 def _end_unseen(call: Call) -> bool:

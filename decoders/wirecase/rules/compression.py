@@ -1,4 +1,4 @@
-"""Rules on compressed messages(gRPC compression.md)."""
+"""Rules on compressed messages (gRPC compression.md)."""
 
 from __future__ import annotations
 

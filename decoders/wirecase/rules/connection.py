@@ -77,6 +77,10 @@ def check_close_without_goaway(session: Session) -> Iterator[Match]:
     )
 
 
+GIVEN_UP = ("stream-stalled", "stream-no-response", "grpc-deadline")
+"""Rules on calls that a client gave up before it closed the connection: the PING was not its reason."""
+
+
 def check_keepalive(session: Session) -> Iterator[Match]:
     """A PING without ACK, and then its sender closes."""
     if session.protocol != "h2" or session.has_gaps or session.one_direction:
@@ -98,8 +102,9 @@ def check_keepalive(session: Session) -> Iterator[Match]:
         who, other = SIDE_NAMES[side], SIDE_NAMES[OTHER[side]]
         alive = acknowledged(session, side)
         streams = _open_streams(session)
+        given_up = not streams and any(session.rules_fired.get(rule) for rule in GIVEN_UP)
         yield Match(
-            severity="error",
+            severity="info" if given_up else "error",
             certainty=sure(session),
             who=[WHO[OTHER[side]], "network"] if alive else ["network", WHO[OTHER[side]]],
             title=f"The {other} did not answer a PING for {span(waited)}; the {who} closed the connection",

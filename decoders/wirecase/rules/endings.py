@@ -204,9 +204,9 @@ def check_stalled(call: Call) -> Iterator[Match]:
 
 def _gave_up(quiet: Silence) -> str:
     if quiet.how == "open":
-        return f"its deadline of {quiet.deadline:g} s passed" if quiet.deadline is not None else "the capture ended"
+        return f"its deadline of {span(quiet.deadline)} passed" if quiet.deadline is not None else "the capture ended"
     verb = {"rst": "reset the stream", "fin": "closed the connection", "tcp-rst": "reset the connection"}[quiet.how]
-    return f"the client {verb}" + (f" at its deadline of {quiet.deadline:g} s" if quiet.deadline is not None else "")
+    return f"the client {verb}" + (f" at its deadline of {span(quiet.deadline)}" if quiet.deadline is not None else "")
 
 
 def _end_point(quiet: Silence) -> list[Evidence]:

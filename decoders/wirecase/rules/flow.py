@@ -118,7 +118,7 @@ def _violation(session: Session, violation: Violation) -> Told:
     agreed = bool(session.h2.halves[violation.side].frames.settings_ack)
     minds = bool(given) or agreed or complained or bool(session.rules_fired.get("rst-flow-control"))
     return Told(
-        title=f"The {side} sent {overrun:,} bytes more than the {scope} window allowed",
+        title=f"The {side} sent DATA over the {scope} window: {overrun:,} bytes too many in the first such frame",
         explanation=f"A DATA frame of {facts.get('length', 0):,} bytes came with {facts.get('window', 0):,} bytes of "
         f"{scope} window left. The receiver must answer with FLOW_CONTROL_ERROR (RFC 9113 §6.9); one that doesn't "
         "buffers without bound."

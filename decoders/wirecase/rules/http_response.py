@@ -1,4 +1,4 @@
-"""Rules on HTTP responses that stand where a gRPC response is due(http-grpc-status-mapping.md)."""
+"""Rules on HTTP responses that stand where a gRPC response is due (http-grpc-status-mapping.md)."""
 
 from __future__ import annotations
 

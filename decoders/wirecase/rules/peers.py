@@ -200,6 +200,7 @@ def check_tls_mismatch(session: Session) -> Iterator[Match]:
             evidence=_evidence(sent, "TLS handshake record", got, f"{spoken} in plaintext"),
             across=session.server.address,
             details={"tls": "client", "plaintext": "server", "protocol": spoken},
+            client_sees=clients.tls_to_plaintext(),
             retry_safe="yes",
             retry_why="No call was sent, but " + RETRY_NO[0].lower() + RETRY_NO[1:],
             fix="Use plaintext credentials (http://, insecure channel) for this port, or switch TLS on there.",

@@ -64,7 +64,8 @@ def _truncated_response(call: Call, body: MessageReader) -> Iterator[Match]:
     sees = clients.truncated(pending.declared, pending.got, call.grpc_status) if ended else clients.deadline()
     large = ""
     if huge and pending.declared is not None:
-        sees = clients.message_too_large(pending.declared, None)
+        limitless = [row for row in sees if ended and row.client == "grpclib"]
+        sees = [*clients.message_too_large(pending.declared, None), *limitless]
         large = " The length is over the 4 MiB that clients take by default, so they report that instead."
     where = f"After {plural(body.messages, 'message')} the" if body.messages else "The"
     yield Match(

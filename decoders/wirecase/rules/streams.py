@@ -109,17 +109,29 @@ def check_refused(call: Call) -> Iterator[Match]:
 
 def check_calm(call: Call) -> Iterator[Match]:
     """RST_STREAM ENHANCE_YOUR_CALM."""
+    reset = _telling_reset(call)
+    if reset is not None and reset.side == CLIENT:
+        why = "The client threw the answer away, and would do so again."
+        text = (
+            "gRPC core sends ENHANCE_YOUR_CALM for a RESOURCE_EXHAUSTED of its own: a message or a header list over "
+            "its limit."
+        )
+        fix = (
+            "Raise the client's limits for messages and metadata (grpc.max_receive_message_length, "
+            "grpc.max_metadata_size), or send less."
+        )
+    else:
+        why = "The sender limits load; whether this call was processed is not told."
+        text = (
+            "ENHANCE_YOUR_CALM says that the peer causes too much load: too many frames, resets, pings or too large "
+            "headers."
+        )
+        fix = (
+            "Slow the caller down: fewer concurrent calls, larger keep-alive intervals, smaller metadata; or raise "
+            "the limit."
+        )
     yield from _with_code(
-        call,
-        CALM,
-        severity="error",
-        certainty="certain",
-        safe="unknown",
-        why="The sender limits load; whether this call was processed is not told.",
-        text="ENHANCE_YOUR_CALM says that the peer causes too much load: too many frames, resets, pings or too large "
-        "headers.",
-        fix="Slow the caller down: fewer concurrent calls, larger keep-alive intervals, smaller metadata; or raise the "
-        "limit.",
+        call, CALM, severity="error", certainty="certain", safe="unknown", why=why, text=text, fix=fix
     )
 
 

@@ -43,6 +43,7 @@ from wirecase.rules.clients.streams import (
     rst_before_headers,
     rst_midbody,
     stalled,
+    tls_to_plaintext,
     too_many_pings,
     trailers_not_final,
 )
@@ -78,6 +79,7 @@ __all__ = [
     "rst_midbody",
     "stalled",
     "status_in_open_headers",
+    "tls_to_plaintext",
     "too_many_pings",
     "trailers_not_final",
     "truncated",

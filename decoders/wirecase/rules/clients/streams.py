@@ -223,6 +223,21 @@ def peer_speaks_http1(http_status: int | None = None) -> list[ClientSees]:
     ]
 
 
+def tls_to_plaintext() -> list[ClientSees]:
+    """A client with TLS meets a port without it."""
+    wrong = "error:100000f7:SSL routines:OPENSSL_internal:WRONG_VERSION_NUMBER"
+    return [
+        says(CORE, s.UNAVAILABLE, f"Tls handshake failed (TSI_PROTOCOL_FAILURE): SSL_ERROR_SSL: {wrong}"),
+        says(
+            GO,
+            s.UNAVAILABLE,
+            'connection error: desc = "transport: authentication handshake failed: tls: first record does not look '
+            'like a TLS handshake"',
+            checked=False,
+        ),
+    ]
+
+
 def first_frame_not_settings(frame: str) -> list[ClientSees]:
     """The server's first frame was something else than SETTINGS; `frame` is its type's name, e.g. ``PING``."""
     kind = "".join(part.capitalize() for part in frame.split("_"))
