@@ -8,11 +8,15 @@ from typing import cast
 import typer
 
 from wirecase.errors import UsageError
+from wirecase_cli.commands.calls import calls
 from wirecase_cli.commands.diagnose import diagnose
 from wirecase_cli.commands.doctor import doctor
+from wirecase_cli.commands.extract import extract
 from wirecase_cli.commands.guide import guide
+from wirecase_cli.commands.show import show
+from wirecase_cli.commands.verify import verify
 
-COMMANDS = (diagnose, doctor, guide)
+COMMANDS = (diagnose, calls, show, extract, verify, doctor, guide)
 
 # Typer's own classes of command-line errors have no public name of their own; BadParameter has, and stands below them.
 _COMMAND_LINE_ERROR = cast("type[Exception]", typer.BadParameter.__mro__[2])

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TextIO
 
 from wirecase.errors import UsageError, WirecaseError
+
+_PIECE = 1 << 16
 
 
 class OutputError(WirecaseError):
@@ -16,24 +19,40 @@ class OutputError(WirecaseError):
     exit_status = 4
 
 
-def to_stdout(text: str) -> None:
+def to_stdout(text: str) -> bool:
     """Write `text` to standard output; characters that its encoding lacks are written as escapes.
 
     A reader that has gone (`| head -1`) has seen what it wanted: that is no error, and the exit status still tells the
-    verdict. Raises OutputError if the text cannot be written for another reason.
+    verdict. Return whether more may be written. Raises OutputError if the text cannot be written for another reason.
     """
     stream = sys.stdout
     if stream is None:  # closed by the caller (`>&-`): nobody wants to read it
-        return
+        return False
     encoding = getattr(stream, "encoding", None) or "utf-8"
     try:
         stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
         stream.flush()
     except BrokenPipeError:
         discard_stdout()
+        return False
     except OSError as error:
         discard_stdout()
         raise OutputError(f"cannot write to standard output: {error.strerror}") from error
+    return True
+
+
+def stream_to_stdout(parts: Iterable[str]) -> None:
+    """Write `parts` as they come, in pieces of some size; where the reader has gone, ask for no more of them."""
+    held: list[str] = []
+    size = 0
+    for part in parts:
+        held.append(part)
+        size += len(part)
+        if size >= _PIECE:
+            if not to_stdout("".join(held)):
+                return
+            held, size = [], 0
+    to_stdout("".join(held))
 
 
 def discard_stdout() -> None:

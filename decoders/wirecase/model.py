@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ class Stretch:
     ) -> None:  # fmt: skip
         self.source = source
         self.raw = raw
-        """The payload of all segments, one after the other."""
+        """The payload of all segments, one after the other (and perhaps of others before them)."""
         self.bounds = bounds
         """Where each segment begins in `raw`, and the end of the last: one more than there are segments."""
         self.sides = sides
@@ -136,23 +137,27 @@ class Stretch:
         """Return the number of segments."""
         return len(self.sides)
 
+    def after(self, count: int) -> Stretch:
+        """Return the same without its first `count` segments; their bytes still stand in `raw`."""
+        return Stretch(
+            self.source, self.raw, self.bounds[count:], self.sides[count:], self.offsets[count:], self.packets[count:],
+            self.times[count:],
+        )  # fmt: skip
+
     def runs(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, bytes, Marks]]:
         """Yield the segments from `start` to `stop` as runs: side, bytes, marks."""
         stop = len(self.sides) if stop is None else stop
-        sides = self.sides[start:stop].tolist()
+        if start >= stop:
+            return
+        sides = self.sides[start:stop]
+        changes = (sides[1:] != sides[:-1]).nonzero()[0] + 1
+        edges = [0, *changes.tolist(), stop - start]
         bounds = self.bounds[start : stop + 1].tolist()
         offsets, packets = self.offsets[start:stop].tolist(), self.packets[start:stop].tolist()
         times = self.times[start:stop].tolist()
-        count = stop - start
-        i = 0
-        while i < count:
-            side = sides[i]
-            j = i + 1
-            while j < count and sides[j] == side:
-                j += 1
+        for i, j in pairwise(edges):
             marks = Marks(self.source, offsets[i:j], packets[i:j], times[i:j])
-            yield side, self.raw[bounds[i] : bounds[j]], marks
-            i = j
+            yield int(sides[i]), self.raw[bounds[i] : bounds[j]], marks
 
 
 class StreamListener(Protocol):
@@ -183,6 +188,9 @@ class BodySink(Protocol):
 
     def feed(self, data: bytes, start: int, stop: int, marks: Marks, offset: int) -> None:
         """Take ``data[start:stop]``; `offset` is the stream offset of ``data[start]`` in the connection's direction."""
+
+    def feed_all(self, data: bytes, places: list[int], marks: Marks, base: int) -> None:
+        """Take many parts of `data`, where each begins and ends; `base` is the stream offset of ``data[0]``."""
 
     def gap(self, length: int | None) -> None:
         """`length` bytes of the body are missing, or an unknown number of them (None)."""

@@ -34,6 +34,8 @@ Progress = Callable[[int, int | None], None]
 """Called with the bytes read so far, and their total where it is known."""
 Record = Callable[[Session], FrameRecorder | None]
 """Says who wants the frames of a connection."""
+Closed = Callable[[Session], None]
+"""Told of each connection when it is over, before it is judged."""
 OnCall = Callable[[Call, list[Finding]], None]
 """Told of each closed call, numbered and judged, before it is forgotten, and of the findings that it takes part in."""
 
@@ -60,10 +62,20 @@ class Options:
 class Pipeline:
     """One run over some sources; `diagnose` is the short way to use it."""
 
-    def __init__(self, options: Options, record: Record | None = None, on_call: OnCall | None = None) -> None:
+    def __init__(
+        self,
+        options: Options,
+        record: Record | None = None,
+        on_call: OnCall | None = None,
+        closed: Closed | None = None,
+        *,
+        columns: bool | None = None,
+    ) -> None:
+        """`columns` chooses between ways that lead to the same: the fast one, the thorough one, or (None) what pays."""
         self._options = options
         self._record = record
         self._on_call = on_call
+        self._on_closed = closed
         self.accounting = Accounting()
         self.log = CallLog(others=None if on_call is None else [])
         self._columns = columns
@@ -83,6 +95,7 @@ class Pipeline:
         forced = bool(options.ports) and any(int(s.address.rpartition(":")[2]) in options.ports for s in tcp.sides)
         narrowed = options.since is not None or options.until is not None or options.path is not None
         tracker = CallTracker(session, self.log, self._wanted if narrowed else None)
+        # Where no exchange may be counted as ordinary, frames are not worth being taken by columns.
         return ConnectionDecoder(
             session,
             tracker,
@@ -90,7 +103,7 @@ class Pipeline:
             forced=forced,
             on_closed=self._closed.append,
             recorder=self._record(session) if self._record is not None else None,
-            columns=self._columns,
+            columns=False if self._columns is None and (narrowed or self._on_call is not None) else self._columns,
         )
 
     def _wanted(self, call: Call) -> bool:
@@ -138,6 +151,8 @@ class Pipeline:
         closed = self._closed[:]
         self._closed.clear()  # the decoders hold on to this very list
         for session in closed:
+            if self._on_closed is not None:
+                self._on_closed(session)
             self._protocols[session.protocol] += 1
             if session.protocol == "tls":
                 self._encrypted[session.server.address] += 1
@@ -181,23 +196,25 @@ def diagnose(
     stop: Callable[[], bool] | None = None,
     record: Record | None = None,
     on_call: OnCall | None = None,
+    closed: Closed | None = None,
 ) -> Diagnosis:
     """Read the sources and return what was found.
 
     `record` is asked for each connection, when its first packet comes, whether somebody wants its frames. `on_call` is
-    told of every call once it is closed. `stop` is asked after every batch; once it says yes, what is known so far is
-    returned. Raises `wirecase.errors.InputError` if nothing at all could be read.
+    told of every call once it is closed, `closed` of every connection once it is over. `stop` is asked after every
+    batch; once it says yes, what is known so far is returned. Raises `wirecase.errors.InputError` if nothing at all
+    could be read.
     """
     with _rare_collection():
-        return _diagnose(options, Pipeline(options, record, on_call), progress, stop)
+        return _diagnose(options, Pipeline(options, record, on_call, closed), progress, stop)
 
 
 @contextlib.contextmanager
 def _rare_collection() -> Iterator[None]:
     """Let the collector of reference cycles run rarely while packets flow.
 
-    What is decoded frees itself by reference counts; the collector would walk over all open calls again and again, which
-    costs more than the decoding.
+    What is decoded frees itself by reference counts; the collector would walk over all open calls again and again,
+    which costs more than the decoding.
     """
     before = gc.get_threshold()
     gc.set_threshold(*_COLLECTION)

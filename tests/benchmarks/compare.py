@@ -69,7 +69,9 @@ class Bench:
         self._wirecase = wirecase
         self._python = python
         self._report = scratch / "report.json"
-        self._environment = {**os.environ, "NO_COLOR": "1"}
+        self._environment = {**os.environ, "NO_COLOR": "1", "PYTHONPYCACHEPREFIX": str(scratch / "compiled")}
+        # An installed wirecase lies there compiled; without this, each run might compile its sources anew.
+        self._environment.pop("PYTHONDONTWRITEBYTECODE", None)
         paths = [str(PROJECT / "decoders"), str(PROJECT / "cli"), os.environ.get("PYTHONPATH", "")]
         self._wirecase_environment = {**self._environment, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
 

@@ -255,7 +255,11 @@ def everything(done: Decoded) -> dict[str, Any]:
 
 def check(script: Script) -> Decoded:
     """Compare all ways through the layers."""
-    talk = Conversation().open().play(script).fin(CLIENT, SERVER)
+    return compare(Conversation().open().play(script).fin(CLIENT, SERVER))
+
+
+def compare(talk: Conversation) -> Decoded:
+    """Compare all ways through the layers."""
     slow = decode(talk, size=1)
     expected = everything(slow)
     for size, columns in ((0, False), (0, True), (7, True), (100, True), (301, None)):
@@ -301,6 +305,32 @@ def test_many_odd_calls(seed: int) -> None:
     chance = random.Random(seed)
     chance.shuffle(odd)
     check(busy(tuple(odd), ordinary=100, seed=seed))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_segments_and_copies_at_random(seed: int) -> None:
+    """Segments joined and split, packets captured twice, a capture that begins late or has no end."""
+    chance = random.Random(seed)
+    script = busy(tuple(chance.choices(ODD, k=chance.randrange(20))), ordinary=chance.randrange(10, 120), seed=seed)
+    segments: list[tuple[int, bytes]] = []
+    for side, payload in script.segments:
+        cut = chance.randrange(len(payload))
+        if segments and segments[-1][0] == side and chance.random() < 0.3:
+            segments[-1] = (side, segments[-1][1] + payload)
+        elif cut and chance.random() < 0.1:
+            segments += [(side, payload[:cut]), (side, payload[cut:])]
+        else:
+            segments.append((side, payload))
+    script.segments = segments
+    talk = Conversation().open().play(script)
+    if seed % 2:
+        talk.fin(CLIENT, SERVER)
+    for _ in range(seed % 3):
+        at = chance.randrange(len(talk.packets))
+        talk.packets.insert(at, talk.packets[at])
+    if seed % 4 == 3:
+        del talk.packets[: chance.randrange(20)]
+    compare(talk)
 
 
 def test_goaway_and_an_end_in_the_middle() -> None:

@@ -167,10 +167,11 @@ def decode(
     size: int = 0,
     forced: bool = False,
     columns: bool | None = False,
+    log: CallLog | None = None,
 ) -> Decoded:
     """Take packets in batches of `size` through TCP, HTTP/2 and gRPC."""
     packets = packets.packets if isinstance(packets, Conversation) else packets
-    done = Decoded(Accounting(), CallLog())
+    done = Decoded(Accounting(), log or CallLog())
 
     def follow(tcp: TcpConnection) -> ConnectionDecoder:
         session = Session(tcp)

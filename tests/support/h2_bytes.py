@@ -173,6 +173,11 @@ class Body:
                 self.places.append((packet, offset, upto - offset))
             offset = upto
 
+    def feed_all(self, data: bytes, places: list[int], marks: Marks, base: int) -> None:
+        """As `wirecase.model.BodySink` says."""
+        for start, stop in zip(places[::2], places[1::2], strict=True):
+            self.feed(data, start, stop, marks, base + start)
+
     def gap(self, length: int | None) -> None:
         """As `wirecase.model.BodySink` says."""
         self.gaps += (length,)

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,11 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wirecase.errors import InputError, UsageError
-from wirecase_cli import moments, output
+from wirecase_cli import moments, output, running
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from wirecase.model import Diagnosis
 
 OK = 0
@@ -131,8 +125,7 @@ def diagnose(
     Exit status: 0 no findings at or above --fail-on, 1 findings, 2 wrong usage, 3 an input could not be read,
     4 the report could not be written, 70 a defect of wirecase, 130 interrupted (what is known so far is printed).
     """
-    if "-" in sources and sys.stdin is not None and sys.stdin.isatty():
-        raise UsageError("standard input is a terminal: pipe a capture into it, tcpdump -w - | wirecase diagnose -")
+    running.check_stdin(sources, "diagnose")
     if file is not None:
         output.check_file(file, sources, force=force)
     begin = None if since is None else moments.parse(since, "--since")
@@ -151,7 +144,7 @@ def diagnose(
         host=host,
         path=path,
     )
-    with _interruptible(sources) as stop, _progress() as progress:
+    with running.interruptible(sources) as stop, running.progress() as progress:
         try:
             found = pipeline.diagnose(options, progress=progress, stop=stop)
         except InputError:
@@ -160,7 +153,7 @@ def diagnose(
             raise
         found.interrupted = found.interrupted or stop()
     for failure in found.failures:
-        _tell(failure)
+        running.tell(failure)
     if report is not Format.json and found.failures and not any(source.packets for source in found.sources):
         return UNREADABLE
     text = _render(found, report, to_file=file is not None)
@@ -192,49 +185,3 @@ def _render(found: Diagnosis, report: Format, *, to_file: bool) -> str:
     from wirecase_cli.reports import screen, terminal
 
     return terminal.render(found, screen.plain() if to_file else screen.of_stdout())
-
-
-def _tell(message: str) -> None:
-    from wirecase_cli.reports.escape import line
-
-    if sys.stderr is not None:
-        sys.stderr.write(f"wirecase: {line(message)}\n")
-
-
-@contextmanager
-def _interruptible(sources: list[str]) -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C into a request to stop and report; the second one ends the command at once."""
-    stopped = False
-
-    def on_interrupt(_number: int, _frame: FrameType | None) -> None:
-        nonlocal stopped
-        stopped = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        if "-" in sources:
-            # A read of a quiet pipe goes on after this handler (PEP 475), on the same descriptor: give it an end.
-            output.lead_nowhere(sys.__stdin__)
-
-    before = signal.signal(signal.SIGINT, on_interrupt)
-    try:
-        yield lambda: stopped
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int | None], None] | None]:
-    """Show how far reading has come, on standard error and only if a person looks at it."""
-    if sys.stderr is None or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("reading"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, refresh_per_second=5) as bar:
-        task = bar.add_task("reading", total=None)
-
-        def update(done: int, total: int | None) -> None:
-            bar.update(task, completed=done, total=total)
-
-        yield update

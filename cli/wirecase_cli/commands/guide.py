@@ -15,6 +15,7 @@ from wirecase_cli import output
 PAGES = {
     "capturing": "how to take a capture that can be diagnosed, and TLS keys",
     "reading-a-report": "what the parts of a report mean",
+    "filters": "the filter language of --where: fields, operators, examples",
     "exit-status": "what the exit statuses mean",
 }
 

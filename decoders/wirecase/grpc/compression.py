@@ -76,7 +76,7 @@ class Inflater:
                 piece = decoder.unconsumed_tail
                 if not piece and out < _PIECE:
                     break
-        except Exception as error:  # zlib.error, zstandard.ZstdError: the text is what matters
+        except Exception as error:  # noqa: BLE001 - zlib.error, zstandard.ZstdError: the text is what matters
             self.failure = (_kind_of_failure(str(error)), str(error))
             return
         if decoder.eof:

@@ -45,8 +45,8 @@ class Inflation(NamedTuple):
     """A compressed message that was not, or not wholly, inflated."""
 
     kind: str
-    """``corrupt``, ``short`` (ends early), ``crc``, ``trailing`` (bytes behind the end), ``bomb``, ``unknown`` (encoding
-    not supported here)."""
+    """``corrupt``, ``short`` (ends early), ``crc``, ``trailing`` (bytes behind the end), ``bomb``, or ``unknown`` (an
+    encoding that is not supported here)."""
     text: str
     """What the decompressor said."""
     message: int

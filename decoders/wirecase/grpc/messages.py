@@ -138,6 +138,33 @@ class MessageReader:
             self._prefix = data[start:stop]
             self._prefix_at = (marks, start + shift)
 
+    def feed_all(self, data: bytes, places: list[int], marks: Marks, base: int) -> None:
+        """Take many parts of `data`, where each begins and ends; `base` is the stream offset of ``data[0]``.
+
+        The same as `feed` for each; a part that is one plain message is only counted.
+        """
+        unpack = _PREFIX.unpack_from
+        between = self._is_between_messages()
+        messages = size = 0
+        bounds = iter(places)
+        for start, stop in zip(bounds, bounds, strict=True):
+            if between and stop - start >= 5:
+                flag, length = unpack(data, start)
+                if not flag and start + 5 + length == stop and length < _LARGE:
+                    messages += 1
+                    size += 5 + length
+                    continue
+            self.messages += messages
+            self.bytes += size
+            messages = size = 0
+            self.feed(data, start, stop, marks, base + start)
+            between = self._is_between_messages()
+        self.messages += messages
+        self.bytes += size
+
+    def _is_between_messages(self) -> bool:
+        return not (self._left or self._prefix or self._foreign_mode or self.lost)
+
     def _join_prefix(self, data: bytes, start: int, stop: int, marks: Marks, shift: int) -> int:
         """Complete a prefix that began in earlier bytes; return where to go on, or -1 if these bytes are used up."""
         had = len(self._prefix)

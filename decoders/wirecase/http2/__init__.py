@@ -1,6 +1,6 @@
 """HTTP/2: frames, HPACK with late join, streams, windows (RFC 9113, RFC 7541).
 
-The walk is tolerant: it notes what breaks the rules and goes on, because the traffic that breaks them is what it is for.
+The walk is tolerant: it notes what breaks the rules and goes on, for the traffic that breaks them is what it is for.
 """
 
 from wirecase.http2.walk import FrameWalk

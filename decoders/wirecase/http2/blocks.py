@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from wirecase.http2.facts import (
     CONTINUATION,
@@ -18,6 +18,10 @@ from wirecase.http2.facts import (
 )
 from wirecase.http2.hpack import DecodedInfo, HeaderDecoder, HpackError
 from wirecase.model import CLIENT
+
+if TYPE_CHECKING:
+    from wirecase.http2.hpack_columns import HeaderColumns, Weigh
+    from wirecase.http2.lockstep import Array
 
 _ENABLE_PUSH = 2
 _BLOCK_LIMIT = 1 << 20
@@ -168,6 +172,14 @@ class HeaderBlocks:
         decoded = self._decoders[side].recall(block)
         return decoded if decoded is not None and decoded.grade > 0 else None
 
+    def decode_all(
+        self, side: int, data: bytes, raw: Array, begins: Array, ends: Array, weigh: Weigh
+    ) -> HeaderColumns | None:
+        """Decode many blocks of one side at once (`hpack_columns.decode`)."""
+        from wirecase.http2 import hpack_columns
+
+        return hpack_columns.decode(self._decoders[side], data, raw, begins, ends, weigh)
+
     def decode(self, frame: ControlFrame, block: bytes) -> HeaderBlock:
         """Decode the whole block that began with `frame` and note what is wrong with it.
 
@@ -178,21 +190,20 @@ class HeaderBlocks:
             decoded = self._decoders[side].decode(block)
         except HpackError as error:
             return self._undecodable(frame, error)
+        facts = self._facts
+        limit = facts.halves[1 - side].settings.get(MAX_HEADER_LIST_SIZE)
+        if limit is not None and decoded.list_size > limit:
+            facts.violate(
+                "header-list-too-large", side, frame.stream, frame.excerpt(), list_size=decoded.list_size, limit=limit
+            )
         if decoded.grade > 0:  # known to be small and sound
             return decoded
         decoded.wire_size = len(block)
-        facts = self._facts
         if decoded.list_size > _BOMB_SIZE and decoded.list_size > _BOMB_RATIO * len(block):
             facts.violate(
                 "hpack-bomb", side, frame.stream, frame.excerpt(),
                 list_size=decoded.list_size, wire_size=len(block), fields=len(decoded.fields),
             )  # fmt: skip
-        settings = facts.halves[1 - side].settings
-        limit = settings.get(MAX_HEADER_LIST_SIZE)
-        if limit is not None and decoded.list_size > limit:
-            facts.violate(
-                "header-list-too-large", side, frame.stream, frame.excerpt(), list_size=decoded.list_size, limit=limit
-            )
         if decoded.owed_size is not None:
             facts.violate("hpack-size-ignored", side, frame.stream, frame.excerpt(), limit=decoded.owed_size)
         return decoded

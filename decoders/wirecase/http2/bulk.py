@@ -2,10 +2,10 @@
 
 Theory. Over the regular segments of a stretch (`lockstep`), header blocks are decoded in order and graded (`ordinary`),
 windows are recomputed, and the streams whose frames make up a whole ordinary exchange are counted at once. All other
-frames are told to the walk one by one, in order, with the connection's state as it was at that place. Irregular segments
-go to the walk as bytes, as do their neighbours until the walk stands between two frames again. Like `ordinary`, this
-decides nothing but what is not worth a closer look: every fact that it leaves behind is the one that the walk would have
-left.
+frames are told to the walk one by one, in order, with the connection's state as it was at that place. Irregular
+segments go to the walk as bytes, as do their neighbours until the walk stands between two frames again. Like
+`ordinary`, this decides nothing but what is not worth a closer look: every fact that it leaves behind is the one that
+the walk would have left.
 """
 
 from __future__ import annotations
@@ -30,25 +30,30 @@ from wirecase.http2.ordinary import LARGEST_INCREMENT, MOST_FRAMES, REQUEST, RES
 from wirecase.model import CLIENT, SERVER, Marks, Stretch
 
 if TYPE_CHECKING:
+    from wirecase.http2.hpack_columns import HeaderColumns
     from wirecase.http2.walk import FrameWalk
 
 MIN_SEGMENTS = 48
 """Shorter ranges are cheaper in the walk."""
+SEGMENTS_TO_ALIGN = 16
+"""Segments that the walk may take to come to stand between two frames."""
 FRAMES_PER_CALL = 16
 """With more frames to a call than this the walk is faster."""
+MIN_BLOCKS = 32
+"""Fewer header blocks are cheaper one by one."""
 LARGEST_EXCHANGE = 32 * 1024
 """DATA bytes of an exchange that no window can stand in the way of."""
 _SAMPLES = 64
 """How many `window_low` samples of a range can matter."""
-_COLUMNS = 100
-"""Bytes of memory that a frame takes in columns, roughly."""
+_COLUMNS = 40
+"""Bytes of memory that a frame takes in columns, once its range is taken."""
 
 _REQ, _BODY, _LAST, _RESP, _ANSWER, _DONE, _ODD = range(1, 8)
 """What a frame is within an exchange: request headers, DATA, DATA with END_STREAM, response headers, DATA, trailers."""
 _FOLLOWS: Array = np.zeros((8, 8), dtype=bool)
 for _before, _after in (
-    (_REQ, _BODY), (_REQ, _LAST), (_BODY, _BODY), (_BODY, _LAST), (_LAST, _RESP), (_RESP, _ANSWER), (_RESP, _DONE),
-    (_ANSWER, _ANSWER), (_ANSWER, _DONE),
+    (_REQ, _BODY), (_REQ, _LAST), (_BODY, _BODY), (_BODY, _LAST), (_LAST, _RESP), (_RESP, _ANSWER), (_ANSWER, _ANSWER),
+    (_ANSWER, _DONE),
 ):  # fmt: skip
     _FOLLOWS[_before, _after] = True
 
@@ -71,7 +76,9 @@ class Range:
         self._updates: Array = np.flatnonzero(self._kind == WINDOW_UPDATE)
         self._increments: Array = words(self._raw, self._at[self._updates] + 9) & MAX_WINDOW
         self._blocks: dict[int, HeaderBlock] = {}
-        """Decoded header block by row."""
+        """Decoded header block by row, where they were decoded one by one."""
+        self._columns: dict[int, tuple[Array, HeaderColumns]] = {}
+        """By side: the rows of its HEADERS, and their blocks, where they were decoded at once."""
 
     def _frame(self, row: int) -> ControlFrame:
         stretch = self._stretch
@@ -86,7 +93,7 @@ class Range:
 
     def _frames_of(self, stream: int) -> list[tuple[ControlFrame, HeaderBlock | None]]:
         """Tell an exchange's frames (`kept.Tell`)."""
-        return [(self._frame(row), self._blocks.get(row)) for row in np.flatnonzero(self._stream == stream).tolist()]
+        return [(self._frame(row), self._block(row)) for row in np.flatnonzero(self._stream == stream).tolist()]
 
     def take(self) -> bool:
         """Take the range; False, with nothing done, if it is not for this path."""
@@ -109,7 +116,7 @@ class Range:
             half.decoded += size
         opened, before = facts.opened, len(facts.streams) + len(table.exchanges)
         low = [list(half.window_low) for half in facts.halves]
-        grades = self._decode(np.flatnonzero(self._kind == HEADERS))
+        grades = self._decode()
         whole, first, last = self._without_odd_updates(*self._exchanges(grades))
         kept = self._kept(whole, first)
         if len(whole):
@@ -136,7 +143,14 @@ class Range:
             samples.extend(low[number])
             for row in np.flatnonzero(idle)[-_SAMPLES:].tolist():
                 samples.append((int(arrived[row]), int(windows[number][row])))
+        self._slim()
         return True
+
+    def _slim(self) -> None:
+        """Keep only what `_frames_of` needs, as small as it can be: see `kept`."""
+        for name in ("_at", "_segment", "_kind", "_flags", "_stream", "_length", "_side"):
+            setattr(self, name, getattr(self, name).astype(np.int32))
+        self._ended = self._opening = self._updates = self._increments = self._raw[:0]
 
     # ---- may it be taken? --------------------------------------------------------------------------------------
 
@@ -190,17 +204,31 @@ class Range:
 
     # ---- what is ordinary --------------------------------------------------------------------------------------
 
-    def _decode(self, picked: Array) -> Array:
-        """Decode the header blocks of the rows `picked`, in order; return all rows' grades."""
+    def _decode(self) -> Array:
+        """Decode the header blocks of both sides, each in order; return all rows' grades."""
         table, raw = self._walk.table, self._stretch.raw
-        recall, blocks = table.blocks.recall, self._blocks
         grades: Array = np.zeros(len(self._kind), dtype=np.int64)
-        begins = self._at[picked] + 9
-        ends = begins + self._length[picked]
+        for side in (CLIENT, SERVER):
+            rows = np.flatnonzero((self._kind == HEADERS) & (self._side == side))
+            if not len(rows):
+                continue
+            begins = self._at[rows] + 9
+            ends = begins + self._length[rows]
+            if len(rows) >= MIN_BLOCKS or self._walk.columns:
+                columns = table.blocks.decode_all(side, raw, self._raw, begins, ends, table.weigh)
+                if columns is not None:
+                    found = [table.grade(columns.block(i), side) for i in columns.representatives.tolist()]
+                    grades[rows] = np.array(found)[columns.alike]
+                    self._columns[side] = (rows, columns)
+                    continue
+            grades[rows] = self._decode_each(side, rows.tolist(), begins.tolist(), ends.tolist())
+        return grades
+
+    def _decode_each(self, side: int, rows: list[int], begins: list[int], ends: list[int]) -> list[int]:
+        table, raw, blocks = self._walk.table, self._stretch.raw, self._blocks
+        recall = table.blocks.recall
         found = []
-        for row, side, begin, end in zip(
-            picked.tolist(), self._side[picked].tolist(), begins.tolist(), ends.tolist(), strict=True
-        ):
+        for row, begin, end in zip(rows, begins, ends, strict=True):
             payload = raw[begin:end]
             block = recall(side, payload)
             if block is None:
@@ -208,8 +236,14 @@ class Range:
                 table.grade(block, side)
             blocks[row] = block
             found.append(block.grade)
-        grades[picked] = found
-        return grades
+        return found
+
+    def _block(self, row: int) -> HeaderBlock | None:
+        """Return the header block that stands in a row, if one does."""
+        if self._kind[row] != HEADERS:
+            return None
+        columns = self._columns.get(int(self._side[row]))
+        return self._blocks[row] if columns is None else columns[1].block(int(np.searchsorted(columns[0], row)))
 
     def _exchanges(self, grades: Array) -> tuple[Array, Array, Array]:
         """Return the streams that are whole ordinary exchanges (ascending), and the rows that begin and end each."""
@@ -274,9 +308,11 @@ class Range:
     # ---- what becomes of it ------------------------------------------------------------------------------------
 
     def _kept(self, whole: Array, first: Array) -> Kept:
-        segment = self._segment[first]
-        places = self._stretch.packets[segment] << 24 | self._at[first] - self._stretch.bounds[segment]
+        stretch, segment = self._stretch, self._segment[first]
+        offsets = stretch.offsets[segment] + self._at[first] - stretch.bounds[segment]
+        places = np.stack((stretch.packets[segment], offsets), axis=1)
         size = len(self._stretch.raw) + _COLUMNS * len(self._kind)
+        size += sum(columns.size for _, columns in self._columns.values())
         return Kept(self._stretch.source, whole, places, self._frames_of, size)
 
     def _tell_others(self, whole: Array, last: Array, kept: Kept) -> list[tuple[int, int, int]]:
@@ -308,7 +344,7 @@ class Range:
             if top > half.highest_stream:
                 half.highest_stream = top
             opened, is_open = facts.opened, len(facts.streams) + len(table.exchanges)
-            tell(self._frame(row), self._blocks.get(row))
+            tell(self._frame(row), self._block(row))
             now = len(facts.streams) + len(table.exchanges)
             if facts.opened != opened or now != is_open:
                 changes.append((row, facts.opened - opened, now - is_open))
@@ -320,16 +356,23 @@ class Range:
 def take(walk: FrameWalk, stretch: Stretch, *, flipped: bool) -> None:
     """Take a stretch: its regular ranges at once, the rest through the walk."""
     frames = Frames(stretch)
-    breaks = np.flatnonzero(~frames.regular).tolist()
-    breaks.append(len(stretch))
+    edges = np.concatenate(([-1], np.flatnonzero(~frames.regular), [len(stretch)]))
     shortest = 1 if walk.columns else MIN_SEGMENTS
+    long_enough = np.flatnonzero(np.diff(edges) > shortest)
+
+    def feed(start: int, stop: int) -> None:
+        for side, data, marks in stretch.runs(start, stop):
+            walk.feed(side ^ flipped, data, marks)
+
     at = 0
-    for stop in breaks:
-        if stop - at >= shortest and walk.between_frames:
+    for begin, stop in zip((edges[long_enough] + 1).tolist(), edges[long_enough + 1].tolist(), strict=True):
+        feed(at, begin)
+        at = begin
+        while at < min(begin + SEGMENTS_TO_ALIGN, stop) and not walk.between_frames:
+            feed(at, at + 1)
+            at += 1
+        if at < stop and walk.between_frames:
             rows = slice(*np.searchsorted(frames.segment, (at, stop)).tolist())
             if Range(walk, stretch, frames, rows, int(flipped)).take():
                 at = stop
-        # The irregular segment itself, with what stands before it.
-        for side, data, marks in stretch.runs(at, min(stop + 1, len(stretch))):
-            walk.feed(side ^ flipped, data, marks)
-        at = stop + 1
+    feed(at, len(stretch))

@@ -149,7 +149,7 @@ class FrameCounts:
 class HeaderBlock:
     """One decoded header list. Blocks with the same bytes in the same table state share one object: never change it."""
 
-    __slots__ = ("fields", "grade", "list_size", "method", "owed_size", "names", "path", "problems", "status",
+    __slots__ = ("fields", "grade", "list_size", "method", "names", "owed_size", "path", "problems", "status",
                  "truncated", "unknown", "view", "wire_size")  # fmt: skip
 
     def __init__(self, fields: tuple[tuple[bytes | None, bytes | None], ...]) -> None:
@@ -219,8 +219,8 @@ class Stream:
     """One stream. `headers` holds every block in order of arrival; what gRPC makes of it is a `Call`."""
 
     __slots__ = (
-        "bodies", "call", "data_bytes", "data_frames", "ended", "ended_by", "ending", "exchange", "headers", "id", "last",
-        "opened", "padded", "resets", "seen_start", "starved", "windows",
+        "bodies", "call", "data_bytes", "data_frames", "ended", "ended_by", "ending", "exchange", "headers", "id",
+        "last", "opened", "padded", "resets", "seen_start", "starved", "windows",
     )  # fmt: skip
 
     def __init__(self, stream_id: int, opened: Mark, windows: list[int]) -> None:
@@ -337,7 +337,7 @@ class Http2Facts:
     rapid_stream: int = 0
     """Its stream."""
     open_at_end: list[tuple[int, Mark]] = field(default_factory=list)
-    """(id, where it was opened) of the streams that were open when the connection or the capture ended; the first 100."""
+    """(id, where it was opened) of the streams that were open when connection or capture ended; the first 100."""
     open_at_end_count: int = 0
     """How many those are in all."""
     max_open: int = 0

@@ -11,7 +11,7 @@ _CONNECTION_SPECIFIC = frozenset((b"connection", b"proxy-connection", b"keep-ali
 _REQUEST_PSEUDO = frozenset((b":method", b":scheme", b":authority", b":path", b":protocol"))
 _TOKEN = re.compile(rb":?[!#$%&'*+\-.^_`|~0-9a-z]+")
 """RFC 9110 §5.6.2, lower case (RFC 9113 §8.2)."""
-_CONTROL = bytes(b for b in range(256) if b < 0x20 and b != 0x09 or b == 0x7F)
+CONTROL = bytes(b for b in range(256) if (b < 0x20 and b != 0x09) or b == 0x7F)
 _GOOD_NAMES: set[bytes] = set()
 """Names that passed, so that the regular expression runs once for each."""
 _GOOD_NAMES_LIMIT = 4096
@@ -62,7 +62,7 @@ def _pseudo_problems(block: HeaderBlock, side: int, *, trailers: bool) -> list[P
 
 
 _SOUND_SHAPES: set[tuple[tuple[bytes | None, ...], int, bool]] = set()
-"""(names in order, sender, trailers) of lists whose names and their order are in order: most lists repeat one of few."""
+"""(names in order, sender, trailers) of lists whose names and order are sound: most lists repeat one of few."""
 _SOUND_SHAPES_LIMIT = 4096
 
 
@@ -83,11 +83,11 @@ def find_problems(block: HeaderBlock, side: int, *, trailers: bool) -> tuple[Pro
     if te is not None and te != b"trailers":
         problems.append(("bad-te", b"te", te))
     joined = b"".join(values)
-    if len(joined.translate(None, _CONTROL)) != len(joined):
+    if len(joined.translate(None, CONTROL)) != len(joined):
         for name, value in block.fields:
             if value is None or (value[:1] == b"\0" and name is not None and name.endswith(b"-bin")):
                 continue  # true binary metadata, which gRPC peers agree upon in their SETTINGS (gRFC G1)
-            if len(value.translate(None, _CONTROL)) != len(value):
+            if len(value.translate(None, CONTROL)) != len(value):
                 problems.append(("control-characters", name or b"", value))
                 break
     return tuple(problems[:16])

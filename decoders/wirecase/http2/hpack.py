@@ -112,7 +112,8 @@ class HeaderDecoder(Generic[T]):
         late: bool = False,
         limit: int = 4096,
     ) -> None:
-        self._make = make
+        self.make = make
+        """Makes what a block decodes to."""
         self._memo: dict[bytes, T] = {}
         self._stable: dict[bytes, T] = {}
         self._entries: dict[int, Entry] = {}
@@ -124,8 +125,8 @@ class HeaderDecoder(Generic[T]):
         """The largest size that an update may set."""
         self._size: int | None = limit
         """The table's maximum size as the encoder set it; None if unknown."""
-        self._kept = min(limit, MAX_TABLE_KEPT)
-        """Size of the entries that are kept."""
+        self.kept = min(limit, MAX_TABLE_KEPT)
+        """Size of the entries that are kept: of the whole table where that is known exactly."""
         self._reach = limit if limit > MAX_TABLE_KEPT else 0
         """Size of the table if it may hold entries that are not known, otherwise 0."""
         self._owed: int | None = None
@@ -152,6 +153,23 @@ class HeaderDecoder(Generic[T]):
         seen = self._memo.get(block)
         return self._stable.get(block) if seen is None else seen
 
+    @property
+    def exact(self) -> bool:
+        """The whole table is known, and the encoder owes nothing."""
+        return not self._reach and self._owed is None
+
+    def entries(self) -> list[Entry]:
+        """Return the entries that are known, oldest first."""
+        return list(self._entries.values())
+
+    def replace(self, entries: list[Entry]) -> None:
+        """Set the table to what blocks decoded elsewhere have made of it, in the form that `entries` returns."""
+        self._memo.clear()
+        first = self._newest + 1
+        self._entries = dict(enumerate(entries, first))
+        self._oldest, self._newest = first, self._newest + len(entries)
+        self._total = sum(size for _, size in entries)
+
     def join_late(self) -> None:
         """Forget the table: from here on its contents and its size are unknown.
 
@@ -163,7 +181,7 @@ class HeaderDecoder(Generic[T]):
         self._total = 0
         self._limit = max(self._limit, LATE_TABLE_SIZE)
         self._size = None
-        self._kept = LATE_TABLE_KEPT
+        self.kept = LATE_TABLE_KEPT
         self._reach = self._limit
         self._owed = None
         self.late = True
@@ -239,7 +257,7 @@ class HeaderDecoder(Generic[T]):
                         index, pos = _integer(block, pos, 0x0F)
                 name: bytes | None
                 if not index:
-                    name, pos = _string(block, pos, end)
+                    name, pos = string(block, pos, end)
                     size = 32 + len(name)
                 else:
                     if index < FIRST_DYNAMIC:
@@ -248,7 +266,7 @@ class HeaderDecoder(Generic[T]):
                         dynamic = True
                         name = (entries.get(base - index) or self._beyond(index, start))[0][0]
                     size = 32 if name is None else 32 + len(name)
-                value, pos = _string(block, pos, end)
+                value, pos = string(block, pos, end)
                 size += len(value)
                 list_size += size
                 field = (name, value)
@@ -259,7 +277,7 @@ class HeaderDecoder(Generic[T]):
                     self._newest = newest
                     entries[newest] = (field, size)
                     self._total += size
-                    if self._total > self._kept:
+                    if self._total > self.kept:
                         self._evict()
 
             if self._reach and not unknown:
@@ -271,7 +289,7 @@ class HeaderDecoder(Generic[T]):
         info = DecodedInfo(list_size, len(fields) + dropped, updates, never, unknown, dropped > 0)
         if missed is not None:
             info.missed_size_update, info.owed_size = True, missed
-        made = self._make(tuple(fields), info)
+        made = self.make(tuple(fields), info)
         if newest != first:
             if self._memo:
                 self._memo.clear()
@@ -286,7 +304,7 @@ class HeaderDecoder(Generic[T]):
         """Drop the oldest entries until those left fit (RFC 7541 §4.3, §4.4)."""
         total = self._total
         oldest = self._oldest
-        while total > self._kept:
+        while total > self.kept:
             total -= self._entries.pop(oldest)[1]
             oldest += 1
         self._total = total
@@ -335,7 +353,7 @@ class HeaderDecoder(Generic[T]):
         if size < 32:  # not even an empty field fits, so what was unknown is gone
             self.late = False
         self._size = size
-        self._kept = min(size, MAX_TABLE_KEPT)
+        self.kept = min(size, MAX_TABLE_KEPT)
         self._reach = size if self.late or size > MAX_TABLE_KEPT else 0
         self._evict()
 
@@ -357,7 +375,7 @@ def _integer(block: bytes, pos: int, prefix: int) -> tuple[int, int]:
     raise HpackError("integer", start, f"An integer goes on for more than {MAX_CONTINUATION} bytes.")
 
 
-def _string(block: bytes, pos: int, end: int) -> tuple[bytes, int]:
+def string(block: bytes, pos: int, end: int) -> tuple[bytes, int]:
     """Return the string literal at `pos` and the offset behind it (RFC 7541 §5.2)."""
     if pos >= end:
         raise HpackError("truncated", pos, "The block ends where a string should begin.")

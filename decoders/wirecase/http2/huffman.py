@@ -105,6 +105,12 @@ class _Automaton:
             row = row[byte][1]
 
 
+def automaton() -> tuple[list[list[int]], list[int]]:
+    """Return the code tree (by node, what a 0 and a 1 lead to: a node or ``~symbol``) and where strings may end."""
+    final = [state for state, row in enumerate(_AUTOMATON.rows) if id(row) not in _AUTOMATON.unfinished]
+    return _AUTOMATON.nodes, final
+
+
 _AUTOMATON = _Automaton()
 _ROOT = _AUTOMATON.rows[0]
 _UNFINISHED = _AUTOMATON.unfinished

@@ -31,7 +31,7 @@ class Kept:
         self._streams = streams
         """Their streams, ascending."""
         self.places: Array = places
-        """(packet << 24 | place in the packet) of each one's request headers: orders calls over all connections."""
+        """(packet, stream offset) of each one's request headers: they order the calls of all connections."""
         self._tell: Tell | None = tell
         self.size = size
         """Roughly the bytes of memory that are held; 0 once they are let go."""

@@ -30,7 +30,7 @@ SMALLEST_WINDOW = 65535
 class Exchange:
     """One exchange that has been ordinary so far."""
 
-    __slots__ = ("call", "frames", "id", "index", "stage")
+    __slots__ = ("answered", "call", "frames", "id", "index", "stage")
 
     def __init__(self, stream_id: int) -> None:
         self.id = stream_id
@@ -38,6 +38,8 @@ class Exchange:
         """In order of arrival, each HEADERS frame with its block."""
         self.stage = 0
         """0: the request is open; 1: it has ended; 2: response headers have come; 3: complete."""
+        self.answered = False
+        """There was a message in the response: without one, the call is worth a closer look."""
         self.index = -1
         """Number of the call, once it has one."""
         self.call: Any = None

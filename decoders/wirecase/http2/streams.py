@@ -1,16 +1,19 @@
 """The streams of one connection: opening, closing, resets, and the frames about the connection as a whole.
 
-Theory. States follow RFC 9113 §5.1, but nothing is refused: a frame in the wrong state is noted and otherwise taken for what it
-says. Streams that have closed are remembered for a while, since frames may still be in flight behind a RST_STREAM: the
-rest of a proxy's error page behind the client's reset is evidence like its beginning.
+Theory. States follow RFC 9113 §5.1, but nothing is refused: a frame in the wrong state is noted and otherwise taken for
+what it says. Streams that have closed are remembered for a while, since frames may still be in flight behind a
+RST_STREAM: the rest of a proxy's error page behind the client's reset is evidence like its beginning.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import islice
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
+from wirecase.http2 import connection
 from wirecase.http2.blocks import HeaderBlocks
+from wirecase.http2.events import StreamEvents
 from wirecase.http2.facts import (
     ACK,
     CONTINUATION,
@@ -27,11 +30,9 @@ from wirecase.http2.facts import (
     SETTINGS,
     WINDOW_UPDATE,
     ControlFrame,
-    Goaway,
     HeaderBlock,
     HeadersFrame,
     Http2Facts,
-    Ping,
     Reset,
     Stream,
     is_informational,
@@ -40,7 +41,7 @@ from wirecase.http2.fields import Problem, find_problems
 from wirecase.http2.limits import Limits
 from wirecase.http2.ordinary import LARGEST_LIST, ODD, UNGRADED, Exchange
 from wirecase.http2.recorder import FrameRecorder
-from wirecase.model import CLIENT, SERVER, Excerpt, Mark, Marks
+from wirecase.model import CLIENT, SERVER, Excerpt, Mark
 
 if TYPE_CHECKING:
     from wirecase.http2.kept import Kept
@@ -49,39 +50,9 @@ _RECENT = 256
 """Closed streams that are remembered."""
 _EARLY = 1000
 """Streams without an opener that are remembered."""
-_KEPT_HEADERS, _KEPT_RESETS, _KEPT_GOAWAYS, _KEPT_PINGS, _KEPT_DEBUG, _KEPT_OPEN = 32, 4, 100, 1000, 1024, 100
-_KEPT_WAITS = 20
-
-
-class StreamEvents(Protocol):
-    """What the room above is told."""
-
-    def grade(self, block: HeaderBlock, side: int) -> int:
-        """Say which part of an ordinary exchange a block can be (`wirecase.http2.ordinary`)."""
-
-    def is_ordinary_body(self, data: bytes, start: int, stop: int) -> bool:
-        """Say whether ``data[start:stop]`` is what a DATA frame of an ordinary exchange carries."""
-
-    def begun(self, exchange: Exchange, marks: Marks, offset: int) -> None:
-        """An ordinary exchange began with the HEADERS frame at `offset`."""
-
-    def completed(self, exchange: Exchange) -> None:
-        """An exchange was ordinary to its end."""
-
-    def completed_all(self, kept: Kept) -> None:
-        """Many exchanges were ordinary from beginning to end."""
-
-    def recalled(self) -> None:
-        """One of `completed_all` was not, after all: it will be told as a stream."""
-
-    def headers(self, stream: Stream, frame: HeadersFrame) -> None:
-        """A header block arrived, also the first of a new stream; it may set ``stream.bodies``."""
-
-    def ended(self, stream: Stream, side: int) -> None:
-        """`side` sent END_STREAM."""
-
-    def closed(self, stream: Stream) -> None:
-        """Nothing more will be known of a stream: it closed a while ago, or the connection is over."""
+_KEPT_HEADERS, _KEPT_RESETS, _KEPT_OPEN, _KEPT_WAITS = 32, 4, 100, 20
+_WEIGHTY = frozenset((b":method", b":status", b"te"))
+"""Fields whose value decides whether a header list is sound (`fields.find_problems`)."""
 
 
 class StreamTable:
@@ -216,6 +187,10 @@ class StreamTable:
             decoded.grade = ODD if odd else self._events.grade(decoded, side)
         return decoded.grade
 
+    def weigh(self, name: bytes) -> Callable[[bytes], bytes] | None:
+        """Say what of a field's value `grade` depends on (`StreamEvents.weigh`)."""
+        return bytes if name in _WEIGHTY else self._events.weigh(name)
+
     def _stream_for_headers(self, frame: ControlFrame) -> Stream | None:
         """Open the stream that a HEADERS frame names, or note why it may not be opened."""
         side, stream_id = frame.side, frame.stream
@@ -303,6 +278,10 @@ class StreamTable:
             body.feed(payload, 0, len(payload), frame.marks, frame.offset + 9)
         if frame.flags & END_STREAM:
             self.end_stream(stream, side, DATA, frame.excerpt())
+
+    def remembers(self, stream_id: int) -> bool:
+        """Tell whether a stream closed lately: its request may be captured behind its response."""
+        return stream_id in self._recent
 
     def _recall(self, stream_id: int) -> Stream | None:
         """Return a stream that closed lately."""
@@ -394,7 +373,7 @@ class StreamTable:
 
     @staticmethod
     def _in_flight(stream: Stream, side: int) -> bool:
-        """Tell whether frames of `side` may still come: it has not ended the stream, and only the other side reset it."""
+        """Tell whether more of `side` may come: it has not ended the stream, and only the other side reset it."""
         return not stream.ended[side] and not any(reset.side == side for reset in stream.resets)
 
     def end_stream(self, stream: Stream, side: int, kind: int, excerpt: Excerpt | None) -> None:
@@ -491,43 +470,10 @@ class StreamTable:
     # ---- the connection ----------------------------------------------------------------------------------------
 
     def _on_ping(self, frame: ControlFrame) -> None:
-        if len(frame.payload) != 8:
-            self.facts.wrong_size(frame, "8")
-        if frame.stream != 0:
-            self.facts.wrong_stream_id(frame)
-        facts, side = self.facts, frame.side
-        if frame.flags & ACK:
-            facts.halves[side].frames.ping_ack += 1
-            facts.pings_open.pop((1 - side, frame.payload), None)
-            return
-        mark = frame.mark()
-        facts.ping_times[side].append(mark.time)
-        if facts.ping_first[side] is None:
-            facts.ping_first[side] = mark
-        if len(facts.pings_open) < _KEPT_PINGS:
-            facts.pings_open.setdefault((side, frame.payload), Ping(side, frame.payload, mark))
+        connection.on_ping(self.facts, frame)
 
     def _on_goaway(self, frame: ControlFrame) -> None:
-        payload = frame.payload
-        if len(payload) < 8:
-            self.facts.wrong_size(frame, "at least 8")
-            return
-        if frame.stream != 0:
-            self.facts.wrong_stream_id(frame)
-        facts = self.facts
-        facts.goaways_seen += 1
-        if len(facts.goaways) < _KEPT_GOAWAYS:
-            facts.goaways.append(
-                Goaway(
-                    frame.side,
-                    int.from_bytes(payload[:4], "big") & 0x7FFFFFFF,
-                    int.from_bytes(payload[4:8], "big"),
-                    payload[8 : 8 + _KEPT_DEBUG],
-                    frame.excerpt(),
-                    facts.halves[1 - frame.side].highest_stream,
-                    len(facts.streams) + len(self.exchanges),
-                )  # fmt: skip
-            )
+        connection.on_goaway(self.facts, frame, open_streams=len(self.facts.streams) + len(self.exchanges))
 
     def note_open(self) -> None:
         """Note, the first time, which streams an end of TCP or of the capture meets open: a reset may follow it."""
@@ -549,6 +495,6 @@ class StreamTable:
         self._early.clear()
         self.unfold_all()
         self.note_open()
-        for stream_id, closed in (*self._recent.items(), *facts.streams.items()):
+        for stream_id, closed in (*self._recent.items(), *sorted(facts.streams.items())):
             self._let_go(stream_id, closed)
         self._recent.clear()

@@ -1,4 +1,4 @@
-"""Finding frame boundaries in bytes whose beginning is unknown (after a hole, or in a capture that begins mid-connection).
+"""Finding frame boundaries in bytes whose beginning is unknown (after a hole, or where a capture begins in mid-stream).
 
 Nine bytes of an arbitrary stream pass for a frame header once in some hundred positions; a *chain* of them, each
 beginning where the last one ended and the last one ending exactly where a segment does, practically never. That is
@@ -120,7 +120,7 @@ _RESPONSE_INDEXES = frozenset(range(8, 15))
 
 
 def _sender_of_block(block: bytes) -> int | None:
-    """Tell who sends a header block, from the pseudo-header fields at its front; None if they are in the dynamic table."""
+    """Tell who sends a header block, from the pseudo-header fields at its front; None if an index hides them."""
     pos = 0
     while pos < len(block):
         first = block[pos]

@@ -269,7 +269,7 @@ class Chunks:
             return
         begins, ends = rows[_PAYLOAD][filled].tolist(), rows[_END][filled].tolist()
         data = self._batch.data
-        raw = b"".join([data[a:b] for a, b in zip(begins, ends, strict=True)])
+        raw = b"".join(map(data.__getitem__, map(slice, begins, ends)))
         bounds: Array = np.zeros(len(filled) + 1, dtype=np.int64)
         np.cumsum(rows[_LENGTH][filled], out=bounds[1:])
         sides = np.where(side[filled], second.side, first.side)
@@ -315,15 +315,12 @@ class Chunks:
 
 def _keep_tail(half: Half, stretch: Stretch) -> None:
     """Let a side remember its last bytes."""
-    room = half.flow.shared.ring
-    tail: list[bytes] = []
-    for i in np.flatnonzero(stretch.sides == half.side)[::-1].tolist():
-        tail.append(stretch.raw[stretch.bounds[i] : stretch.bounds[i + 1]])
-        room -= len(tail[-1])
-        if room <= 0:
-            break
-    if tail:
-        half.keep(b"".join(reversed(tail)))
+    picked = np.flatnonzero(stretch.sides == half.side)[::-1]
+    lengths = stretch.bounds[picked + 1] - stretch.bounds[picked]
+    picked = picked[: int(np.searchsorted(np.cumsum(lengths), half.flow.shared.ring)) + 1]
+    begins, ends = stretch.bounds[picked][::-1].tolist(), stretch.bounds[picked + 1][::-1].tolist()
+    if begins:
+        half.keep(b"".join([stretch.raw[begin:end] for begin, end in zip(begins, ends, strict=True)]))
 
 
 def _group(fields: Fields) -> tuple[Array, Array]:

@@ -8,7 +8,7 @@ from typing import get_args
 
 from wirecase.query import values
 from wirecase.query.rows import CallRow
-from wirecase.session.call import CallKind, How
+from wirecase.session.call import How
 
 Value = int | str
 
@@ -70,7 +70,7 @@ def _words(get: Callable[[CallRow], tuple[str | None, ...]], about: str, parse: 
 
 FIELDS: dict[str, Field] = {
     "call": _number("call", "number of the call, from 0 in the order of request headers"),
-    "kind": _choice("kind", get_args(CallKind), "what it speaks"),
+    "kind": _choice("kind", ("grpc", "grpc-web", "connect", "unknown"), "what it speaks"),
     "path": _text("path", "`:path`, `/package.Service/Method`"),
     "service": _words(_service, "the path without its last part"),
     "method": _words(_method, "the last part of the path"),
@@ -80,7 +80,7 @@ FIELDS: dict[str, Field] = {
     "content-type": _text("content_type", "content-type of the response"),
     "started": _number("started", "time of its first frame", values.time),
     "ended": _number("ended", "time of what ended it", values.time),
-    "duration": _number("duration", "how long it took; of an open call, how long the capture shows it", values.duration),
+    "duration": _number("duration", "how long it took; of an open call, as long as it was seen", values.duration),
     "messages.sent": _number("messages_sent", "whole messages from the client"),
     "messages.received": _number("messages_received", "whole messages from the server"),
     "bytes.sent": _number("bytes_sent", "DATA bytes from the client", values.size),
@@ -89,7 +89,7 @@ FIELDS: dict[str, Field] = {
     "how": _choice("how", get_args(How), "what ended it"),
     "error": _number("error", "HTTP/2 error code of its reset or GOAWAY, as a number or a name", values.error_code),
     "flag": _number("flag", "the compression flag, where it is neither 0 nor 1"),
-    "finding": _words(_findings, "rules that it breaks (`rst-midbody`) and findings that it is part of (`F1`)", _finding),
+    "finding": _words(_findings, "rules that it breaks (`rst-midbody`), findings that it is part of (`F1`)", _finding),
     "connection": _number("connection", "number of its connection, from 0"),
     "stream": _number("stream", "HTTP/2 stream"),
     "client": _words(lambda row: _address(row.client), "the client's address, with or without its port"),

@@ -30,7 +30,7 @@ _SHOWN = 40
 
 _NAME = re.compile(r"[A-Za-z][\w.-]*", re.A)
 _OPERATOR = re.compile(r"==|!=|<=|>=|!~|=|<|>|~")
-_BARE = re.compile(r"[^\s()]+")
+_BARE = re.compile(r"(?:(?!&&|\|\|)[^\s()])+")
 _SPACE = re.compile(r"\s*")
 _JOINTS = {"or": re.compile(r"or\b|\|\|", re.I), "and": re.compile(r"and\b|&&", re.I)}
 _NOT = re.compile(r"not\b|!(?![=~])", re.I)
@@ -110,7 +110,9 @@ class _Parser:
             holds = self._joined("or", depth + 1)
             if not self._text.startswith(")", self._pos):
                 at_end = self._pos == len(self._text)
-                raise self._error("a ( without its )", opened) if at_end else self._error("'and', 'or' or ) is due here")
+                raise (
+                    self._error("a ( without its )", opened) if at_end else self._error("'and', 'or' or ) is due here")
+                )
             self._pos += 1
             self._skip_space()
         else:
@@ -139,6 +141,8 @@ class _Parser:
     def _compare(self, name: str, field: Field, sign: str, sign_at: int) -> Predicate:
         value_at = self._pos
         text, quoted = self._value()
+        if field.text:
+            text = text.encode("utf-8", "surrogateescape").decode("latin-1")  # as rows hold what stood on the wire
         get = field.get
         if sign in ("~", "!~"):
             if not field.text:

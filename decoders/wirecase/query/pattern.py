@@ -174,8 +174,9 @@ class Pattern:
             return part
         if self._peek() == "?":
             self._pos += 1  # how much a repetition takes makes no difference to whether it is found
-        if self._peek() and self._peek() in "*+?":
-            raise PatternError("a repetition of a repetition", self._pos)
+        again = self._pos
+        if self._bounds() is not None:
+            raise PatternError("a repetition of a repetition", again)
         least, most = bounds
 
         def emit(after: int) -> int:

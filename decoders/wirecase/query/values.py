@@ -12,9 +12,7 @@ from wirecase.http2.facts import ERROR_NAMES
 
 _NUMBER = re.compile(r"\d{1,18}|0[xX][0-9a-fA-F]{1,15}", re.A)
 _AMOUNT = re.compile(r"(\d{1,12})(?:\.(\d{1,9}))?([a-zA-Zµ]*)", re.A)
-_TIME = re.compile(
-    r"(\d{4}-\d\d-\d\d)(?:[Tt _](\d\d:\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?)?([Zz]|[+-]\d\d:?\d\d)?", re.A
-)
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d)(?:[Tt _](\d\d:\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?)?([Zz]|[+-]\d\d:?\d\d)?", re.A)
 _SECONDS = re.compile(r"(\d{1,11})(?:\.(\d{1,9}))?", re.A)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DURATIONS = {

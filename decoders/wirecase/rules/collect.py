@@ -22,8 +22,8 @@ _OCCURRENCES = 100
 _FINDINGS = 5_000
 """Findings that are kept; a capture with more has said what it has to say."""
 _CORRELATION = (
-    b"traceparent", b"x-request-id", b"x-correlation-id", b"cf-ray", b"x-amzn-trace-id", b"x-amz-cf-id", b"x-b3-traceid",
-    b"x-cloud-trace-context", b"x-envoy-attempt-count", b"grpc-trace-bin", b"request-id",
+    b"traceparent", b"x-request-id", b"x-correlation-id", b"cf-ray", b"x-amzn-trace-id", b"x-amz-cf-id",
+    b"x-b3-traceid", b"x-cloud-trace-context", b"x-envoy-attempt-count", b"grpc-trace-bin", b"request-id",
 )  # fmt: skip
 _FAILED = {"error", "warning"}
 
@@ -102,7 +102,7 @@ class Collector:
         """Return what a rule finds; a rule that crashes is reported and costs nothing but itself."""
         try:
             return list(rule.check(subject))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever a rule does wrong, the others go on
             frame = traceback.extract_tb(error.__traceback__)[-1]
             where = f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"
             if rule.id in self._defects:
@@ -146,7 +146,7 @@ class Collector:
                     path=call.path if call else None,
                     packet=where.packet if where else None,
                     time=where.time if where else None,
-                )  # fmt: skip
+                )
             )
         return finding
 

@@ -6,7 +6,6 @@ says about gRPC is worked out once per distinct block (`RequestView`, `ResponseV
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,87 +13,22 @@ from typing import TYPE_CHECKING
 
 from wirecase.grpc.compression import Budget
 from wirecase.grpc.messages import MessageReader, are_plain_messages
-from wirecase.grpc.status import decode_bin, is_status, parse_timeout, status_name
-from wirecase.http2.facts import HEADERS, HeaderBlock, HeadersFrame, Stream, is_informational
+from wirecase.grpc.status import is_status, status_name
+from wirecase.http2.facts import HEADERS, HeaderBlock, HeadersFrame, Stream
 from wirecase.http2.ordinary import ODD, REQUEST, RESPONSE, TRAILERS, Exchange
 from wirecase.model import CLIENT, SERVER, CallTotals, Marks
-from wirecase.session.call import Call, CallKind, Ending
+from wirecase.session.call import Call, Ending
 from wirecase.session.session import Session
+from wirecase.session.views import WEIGHTY, RequestView, ResponseView, weigh_binary
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from wirecase.http2.kept import Kept
 
 _PLAIN = (None, b"identity")
-_HELD = 24 << 20
-"""Bytes of memory that ranges of ordinary calls may hold between two batches."""
 _BENIGN_AFTER_END = (0, 8)
 """NO_ERROR and CANCEL behind a complete response: how peers say that they are done (RFC 9113 §8.1)."""
-
-
-def _kind_of(content_type: bytes | None) -> CallKind:
-    if content_type is None:
-        return "http"
-    text = content_type.lower()
-    if text.startswith(b"application/grpc"):
-        rest = text[16:17]
-        if rest in (b"", b"+", b";", b" "):
-            return "grpc"
-        return "grpc-web" if text.startswith(b"application/grpc-web") else "http"
-    return "connect" if text.startswith(b"application/connect+") else "http"
-
-
-def _is_sound_metadata(block: HeaderBlock) -> bool:
-    """Tell whether all ``*-bin`` values are base64 (PH2, Binary-Header)."""
-    for name, value in block.names.items():
-        if name.endswith(b"-bin") and value is not None and decode_bin(value) is None:
-            return False
-    return True
-
-
-class RequestView:
-    """What a request's header block says about gRPC."""
-
-    __slots__ = ("accept", "authority", "clean", "encoding", "kind", "path")
-
-    def __init__(self, block: HeaderBlock) -> None:
-        content_type = block.get(b"content-type")
-        self.kind: CallKind = _kind_of(content_type)
-        if content_type is None and block.unknown:
-            self.kind = "unknown"
-        elif self.kind == "http" and block.get(b"connect-protocol-version"):
-            self.kind = "connect"
-        self.path = block.text(b":path")
-        self.authority = block.text(b":authority")
-        self.encoding = block.get(b"grpc-encoding")
-        accept = block.get(b"grpc-accept-encoding")
-        self.accept = frozenset(part.strip() for part in accept.split(b",")) if accept is not None else None
-        timeout = block.get(b"grpc-timeout")
-        self.clean = (
-            not block.problems
-            and block.get(b"te") == b"trailers"
-            and (timeout is None or parse_timeout(timeout) is not None)
-            and block.method == b"POST"
-            and _is_sound_metadata(block)
-        )
-
-
-class ResponseView:
-    """What a server's header block says about gRPC: response headers, trailers or both."""
-
-    __slots__ = ("clean", "encoding", "informational", "kind", "ok", "status")
-
-    def __init__(self, block: HeaderBlock) -> None:
-        self.kind = _kind_of(block.get(b"content-type"))
-        self.status = block.get(b"grpc-status")
-        self.encoding = block.get(b"grpc-encoding")
-        self.informational = is_informational(block)
-        self.ok = self.status == b"0"
-        """The block says success."""
-        self.clean = (
-            not block.problems
-            and (block.status is None or (block.status == b"200" and self.kind == "grpc"))
-            and _is_sound_metadata(block)
-        )
 
 
 @dataclass(slots=True)
@@ -114,6 +48,8 @@ class CallLog:
     others: list[Call] | None = None
     """All other closed calls, where somebody wants to see every call: no exchange is counted as ordinary then."""
     numbered: int = 0
+    room: int = 24 << 20
+    """Bytes of memory that ranges of ordinary calls may hold between two batches, roughly."""
     _held: list[Kept] = field(default_factory=list)
     """Ranges of ordinary calls whose bytes are still in memory, oldest first."""
 
@@ -130,8 +66,7 @@ class CallLog:
             self._number_many(opened, kept)
             self._make_room(kept)
             return
-        if len(trackers) > 1:
-            opened.sort(key=_place)
+        opened.sort(key=_place)
         for index, (_, _, call) in enumerate(opened, self.numbered):
             _set_index(call, index)
         self.numbered += len(opened)
@@ -146,23 +81,33 @@ class CallLog:
             _set_index(call, index)
         self.numbered += len(earlier)
         opened = [entry for entry in opened if entry[0].source == source]
-        single = np.array([_packed_place(entry) for entry in opened], dtype=np.int64)
-        places = np.sort(np.concatenate([single, *(many.places for many in kept)]))
-        for entry, index in zip(opened, np.searchsorted(places, single).tolist(), strict=True):
-            _set_index(entry[2], self.numbered + index)
+        places = [_place(entry)[1:] for entry in opened]
+        single: NDArray[np.int64] = np.array(places, dtype=np.int64).reshape(-1, 2)
+        packets, offsets = np.concatenate([single, *(many.places for many in kept)]).T
+        rank = np.empty(len(packets), dtype=np.int64)
+        rank[np.lexsort((offsets, packets))] = np.arange(self.numbered, self.numbered + len(packets))
+        for (_, _, call), index in zip(opened, rank.tolist(), strict=False):
+            _set_index(call, index)
+        at = len(opened)
         for many in kept:
-            many.number(self.numbered + np.searchsorted(places, many.places))
-        self.numbered += len(places)
+            many.number(rank[at : at + len(many)])
+            at += len(many)
+        self.numbered += len(packets)
 
     def _make_room(self, kept: list[Kept]) -> None:
         """Bound what ranges hold: of those that may still be asked for, only the newest are kept as they are."""
         held = [many for many in (*self._held, *kept) if many.size]
-        room = _HELD
+        room = self.room
         for many in reversed(held):
             room -= many.size
             if room < 0:
                 many.settle()
         self._held = [many for many in held if many.size]
+
+    @property
+    def held(self) -> int:
+        """Bytes of memory that such ranges hold now."""
+        return sum(many.size for many in self._held)
 
     def by_status(self) -> dict[str, int]:
         """Return the calls by the name of their grpc-status."""
@@ -185,13 +130,6 @@ Opened = tuple[Marks, int, "Call | Exchange"]
 def _place(opened: Opened) -> tuple[int, int, int]:
     mark = opened[0].at(opened[1])
     return (mark.source, mark.packet, mark.offset)
-
-
-def _packed_place(opened: Opened) -> int:
-    """The same as `wirecase.http2.kept.Kept.places`."""
-    marks, offset, _ = opened
-    i = max(bisect_right(marks.offsets, offset) - 1, 0)
-    return marks.packets[i] << 24 | min(offset - marks.offsets[i], (1 << 24) - 1)
 
 
 def _set_index(call: Call | Exchange, index: int) -> None:
@@ -226,6 +164,10 @@ class CallTracker:
     # ---- ordinary exchanges ------------------------------------------------------------------------------------
 
     is_ordinary_body = staticmethod(are_plain_messages)
+
+    def weigh(self, name: bytes) -> Callable[[bytes], bytes] | None:
+        """Say what of a field's value `RequestView` and `ResponseView` look at to tell whether a block is clean."""
+        return weigh_binary if name.endswith(b"-bin") else WEIGHTY.get(name)
 
     def grade(self, block: HeaderBlock, side: int) -> int:
         """Say which part of an ordinary call a block can be."""

@@ -20,6 +20,9 @@ _FIRST_BYTES = 512
 _ASKED_AGAIN = 1024
 """Bytes from which on it is no more asked at every run what they are, but whenever they have grown by a quarter."""
 
+_BEGINNING = 16
+"""Segments of a stretch that are taken one by one before it is asked again whether the rest can be taken at once."""
+
 SKIPPED = {
     "tls": "TLS without keys",
     "http1": "HTTP/1",
@@ -83,17 +86,26 @@ class ConnectionDecoder:
 
     def stretch(self, stretch: Stretch) -> None:
         """Many segments at once."""
+        at, step = 0, _BEGINNING
+        while at < len(stretch) and not self._is_plain():
+            for run in stretch.runs(at, min(at + step, len(stretch))):
+                self.run(*run)
+            at += step
+            step *= 2
+        if at >= len(stretch):
+            return
+        rest = stretch.after(at)
+        lengths = rest.bounds[1:] - rest.bounds[:-1]
+        second = int(lengths[rest.sides == 1].sum())
+        self._payload[1] += second
+        self._payload[0] += int(lengths.sum()) - second
+        self._walk.stretch(rest, flipped=self.session.flipped)
+
+    def _is_plain(self) -> bool:
+        """Tell whether all that comes is HTTP/2, on both sides."""
         session = self.session
         plain = self._held is None and session.protocol == "h2" and None not in session.first_bytes
-        if not plain or any(self._foreign) or any(self._skip):
-            for run in stretch.runs():
-                self.run(*run)
-            return
-        lengths = stretch.bounds[1:] - stretch.bounds[:-1]
-        second = int(lengths[stretch.sides == 1].sum())
-        self._payload[1] += second
-        self._payload[0] += len(stretch.raw) - second
-        self._walk.stretch(stretch, flipped=self.session.flipped)
+        return plain and not any(self._foreign) and not any(self._skip)
 
     def gap(self, side: int, length: int, reason: str, mark: Mark) -> None:
         """A hole in one side's bytes."""
@@ -245,6 +257,6 @@ class ConnectionDecoder:
                         self._payload[side],
                         half.decoded,
                         skipped,
-                    )  # fmt: skip
+                    )
                 )
                 accounting.skip("unaccounted", rest)

@@ -105,11 +105,11 @@ def decide(
     for side in (0, 1):
         if _is_preface(first[side]):
             return _with_preface(first, side, from_start=from_start, final=final)
-    if not final and (_may_be_preface(first[0]) and first[0] or _may_be_preface(first[1]) and first[1]):
+    if not final and any(data and _may_be_preface(data) for data in first):
         return None
     if any(_HTTP1_REQUEST.match(data) and _UPGRADE.search(data) for data in first):
         upgraded = _upgrade(first)
-        if upgraded or not final and not all(first):
+        if upgraded or (not final and not all(first)):
             return upgraded
         if not final and b" 101 " in (first[0][:16] + first[1][:16]):
             return None

@@ -18,8 +18,8 @@ class Session:
     get the TCP facts of one.
     """
 
-    __slots__ = ("calls_failed", "calls_matched", "calls_ok", "calls_seen", "closed_reason", "first_bytes", "flipped", "h2",
-                 "protocol", "roles", "rules_fired", "tcp")  # fmt: skip
+    __slots__ = ("calls_failed", "calls_matched", "calls_ok", "calls_seen", "closed_reason", "first_bytes", "flipped",
+                 "h2", "protocol", "roles", "rules_fired", "tcp")  # fmt: skip
 
     def __init__(self, tcp: TcpConnection) -> None:
         self.tcp = tcp

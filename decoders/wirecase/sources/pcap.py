@@ -18,7 +18,7 @@ from struct import Struct
 from wirecase.errors import InputError
 from wirecase.model import PacketBatch
 from wirecase.sources.pcap_resync import RecordShape, find_record
-from wirecase.sources.reading import MAX_PACKET, SEARCH, USUAL_PACKET, Columns, Reading
+from wirecase.sources.reading import MAX_PACKET, MIN_RECORDS, MIN_WINDOW, SEARCH, USUAL_PACKET, Columns, Reading
 from wirecase.sources.window import Window
 
 MICRO, NANO = 1000, 1
@@ -116,6 +116,12 @@ class PcapReader:
         starts, caplens = columns.starts.append, columns.caplens.append
         lengths, times = columns.lengths.append, columns.times.append
         at = window.start
+        if end - at >= MIN_WINDOW:
+            found = _chain(buffer, at, end, shape)
+            if len(found) >= MIN_RECORDS:
+                from wirecase.sources.record_columns import take_pcap
+
+                at = take_pcap(buffer, found, end, shape, columns)
         last = end - size
         while at <= last:
             seconds, fraction, caplen, length = unpack(buffer, at)
@@ -182,3 +188,14 @@ class PcapReader:
             columns.times.append(seconds * 1_000_000_000 + fraction * shape.unit)
             yield columns.batch(reading, window.view[: window.end])
         reading.damage(at, f"the last packet is cut: {there} of {caplen} bytes")
+
+
+def _chain(buffer: bytearray, at: int, end: int, shape: RecordShape) -> list[int]:
+    """Return where records seem to follow each other."""
+    length_at, size, last = Struct(shape.order + "I").unpack_from, shape.size, end - shape.size
+    found: list[int] = []
+    append = found.append
+    while at <= last:
+        append(at)
+        at += size + length_at(buffer, at + 8)[0]
+    return found

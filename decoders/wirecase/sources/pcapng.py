@@ -7,6 +7,7 @@ counted; decryption secrets are kept aside.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from struct import Struct
 from typing import NamedTuple
@@ -26,7 +27,7 @@ from wirecase.sources.pcapng_blocks import (
     read_interface,
     section_order,
 )
-from wirecase.sources.reading import SEARCH, Columns, Reading
+from wirecase.sources.reading import MIN_RECORDS, MIN_WINDOW, SEARCH, Columns, Reading
 from wirecase.sources.window import Window
 
 MAX_INTERFACES = 1 << 16
@@ -86,6 +87,7 @@ class PcapngReader:
 
     def _set_order(self, order: str) -> None:
         self._order = order
+        self._native = (order == "<") == (sys.byteorder == "little")
         self._unpack_head = Struct(order + "II").unpack_from
         self._unpack_word = Struct(order + "I").unpack_from
         self._unpack_epb = Struct(order + "IIIIIII").unpack_from
@@ -124,6 +126,12 @@ class PcapngReader:
     def _walk_packets(self, columns: Columns, at: int) -> int:
         """Take enhanced packet blocks, the bulk of every file, while they are in order; return where that ends."""
         buffer, end = self._window.buffer, self._window.end
+        if end - at >= MIN_WINDOW and self._native and not at & 3:
+            found = _chain(buffer, at, end)
+            if len(found) >= MIN_RECORDS:
+                from wirecase.sources.record_columns import take_pcapng
+
+                at = take_pcapng(buffer, found, end, self._interfaces, columns)
         unpack, word = self._unpack_epb, self._unpack_word
         interfaces = self._interfaces
         known = len(interfaces)
@@ -279,3 +287,21 @@ class PcapngReader:
             reading.damage(at, f"the last packet is cut: {held} of {caplen} bytes")
         else:
             reading.damage(at, f"the last block is cut behind its packet: {there} of {total} bytes")
+
+
+def _chain(buffer: bytearray, at: int, end: int) -> list[int]:
+    """Return where enhanced packet blocks in this machine's byte order seem to follow each other, in 32-bit words."""
+    words = memoryview(buffer)[: end & ~3].cast("I")
+    found: list[int] = []
+    append = found.append
+    i = at >> 2
+    try:
+        while words[i] == EPB:
+            total = words[i + 1]
+            if total < 32:
+                break
+            append(i)
+            i += total >> 2
+    except IndexError:  # the window ends
+        pass
+    return found

@@ -19,6 +19,11 @@ MAX_DAMAGES = 64
 MAX_TIME = (1 << 63) - 1
 """Latest time, ns since the epoch: what a signed 64-bit integer holds (the year 2262)."""
 
+MIN_WINDOW = 1 << 18
+"""Bytes from which on a window's packets may be read by columns."""
+MIN_RECORDS = 256
+"""Packets from which on they are: so many bring the layers above to columns, and numpy is needed anyway."""
+
 
 @dataclass(slots=True)
 class Reading:

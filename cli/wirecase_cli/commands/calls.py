@@ -1,0 +1,90 @@
+"""``wirecase calls``: the calls of a capture, one a line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wirecase.errors import InputError
+from wirecase_cli import output, running
+from wirecase_cli.commands.options import Keylogs, Ports, Sources, Where
+
+if TYPE_CHECKING:
+    from wirecase.listing import CallList
+
+OK = 0
+UNREADABLE = 3
+INTERRUPTED = 130
+
+
+class Format(StrEnum):
+    """What the list can be drawn as."""
+
+    terminal = "terminal"
+    json = "json"
+    csv = "csv"
+
+
+def calls(
+    sources: Sources,
+    where: Where = None,
+    sort: Annotated[
+        str,
+        typer.Option(
+            "--sort",
+            metavar="FIELD",
+            help="Sort by a field of the filter language, also bytes or messages; -FIELD sorts downwards.",
+        ),
+    ] = "call",
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", metavar="N", min=1, help="List at most N calls.", show_default=False),
+    ] = None,
+    shape: Annotated[
+        Format, typer.Option("--format", metavar="terminal|json|csv", help="What to print.")
+    ] = Format.terminal,
+    keylogs: Keylogs = None,
+    ports: Ports = None,
+) -> int:
+    """List the calls of a capture, one a line.
+
+    Each with its path, status, duration, messages and bytes in both directions, who ended it with what, and findings.
+
+    Exit status: 0 fine, 2 wrong usage, 3 an input could not be read, 4 the list could not be written, 70 a defect of
+    wirecase, 130 interrupted (what is known so far is printed).
+    """
+    running.check_stdin(sources, "calls")
+    from wirecase import listing, pipeline, query
+
+    wanted = None if where is None else query.compile_filter(where)
+    options = pipeline.Options(list(sources), keylogs=[str(one) for one in keylogs or []], ports=list(ports or []))
+    with running.interruptible(sources) as stop, running.progress() as progress:
+        try:
+            found = listing.list_calls(options, where=wanted, sort=sort, limit=limit, progress=progress, stop=stop)
+        except InputError:
+            if stop():
+                raise KeyboardInterrupt from None
+            raise
+        found.diagnosis.interrupted = found.diagnosis.interrupted or stop()
+    diagnosis = found.diagnosis
+    for failure in diagnosis.failures:
+        running.tell(failure)
+    if shape is not Format.json and diagnosis.failures and not any(source.packets for source in diagnosis.sources):
+        return UNREADABLE
+    output.stream_to_stdout(_drawn(found, shape))
+    if diagnosis.interrupted:
+        return INTERRUPTED
+    return UNREADABLE if diagnosis.failures else OK
+
+
+def _drawn(found: CallList, shape: Format) -> Iterator[str]:
+    from wirecase_cli.reports import call_table, screen
+
+    if shape is Format.json:
+        return call_table.json_text(found)
+    if shape is Format.csv:
+        return call_table.csv_text(found)
+    return call_table.terminal(found, screen.of_stdout())

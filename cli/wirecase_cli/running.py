@@ -1,0 +1,98 @@
+"""What every command that reads captures does around its work: interruption, progress, remarks on standard error."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from wirecase.errors import InputError, UsageError
+from wirecase_cli import output
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+
+LARGEST_SPOOL = 8 << 30
+"""Bytes of standard input that are kept for a second reading."""
+
+
+def check_stdin(sources: list[str], command: str) -> None:
+    """Raise UsageError if a capture is to be typed by hand."""
+    if "-" in sources and sys.stdin is not None and sys.stdin.isatty():
+        raise UsageError(f"standard input is a terminal: pipe a capture into it, tcpdump -w - | wirecase {command} -")
+
+
+def tell(message: str) -> None:
+    """Write one harmless line to standard error."""
+    from wirecase_cli.reports.escape import line
+
+    if sys.stderr is not None:
+        sys.stderr.write(f"wirecase: {line(message)}\n")
+
+
+@contextmanager
+def interruptible(sources: list[str]) -> Iterator[Callable[[], bool]]:
+    """Turn the first Ctrl-C into a request to stop and report; the second one ends the command at once."""
+    stopped = False
+
+    def on_interrupt(_number: int, _frame: FrameType | None) -> None:
+        nonlocal stopped
+        stopped = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if "-" in sources:
+            # A read of a quiet pipe goes on after this handler (PEP 475), on the same descriptor: give it an end.
+            output.lead_nowhere(sys.__stdin__)
+
+    before = signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield lambda: stopped
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[int, int | None], None] | None]:
+    """Show how far reading has come, on standard error and only if a person looks at it."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("reading"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, refresh_per_second=5) as bar:
+        task = bar.add_task("reading", total=None)
+
+        def update(done: int, total: int | None) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield update
+
+
+@contextmanager
+def rereadable(sources: list[str]) -> Iterator[list[str]]:
+    """Give sources that can be read twice: standard input is written to a temporary file first.
+
+    Ctrl-C ends a pipe that would go on: what came until then is used. Raises InputError if it is too long to be kept.
+    """
+    if "-" not in sources or sys.stdin is None:
+        yield sources
+        return
+    import tempfile
+
+    with tempfile.NamedTemporaryFile(prefix="wirecase-") as file:
+        size = 0
+        with interruptible(sources):
+            while piece := os.read(sys.stdin.fileno(), 1 << 20):
+                size += len(piece)
+                if size > LARGEST_SPOOL:
+                    raise InputError(
+                        f"standard input is longer than {LARGEST_SPOOL >> 30} GiB: write it to a file first"
+                    )
+                file.write(piece)
+        file.flush()
+        yield [file.name if source == "-" else source for source in sources]

@@ -1,0 +1,81 @@
+"""Packet records of a whole window at once, their fields read by columns.
+
+Where the records stand is known from a walk over their lengths alone. Both functions take those that are in order, as
+far as that goes without a doubt, and say where they stopped. What stands there - the window's end, another kind of
+block, damage - is for the formats' own walks, which know everything.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import numpy as np  # numpy reads the number of threads when it is imported
+from numpy.typing import NDArray
+
+from wirecase.sources.reading import MAX_TIME, Columns
+
+if TYPE_CHECKING:
+    from wirecase.sources.pcap_resync import RecordShape
+    from wirecase.sources.pcapng_blocks import Interface
+
+Array: TypeAlias = NDArray[Any]
+
+
+def take_pcapng(buffer: bytearray, found: list[int], end: int, interfaces: list[Interface], columns: Columns) -> int:
+    """Take enhanced packet blocks of one interface, in this machine's byte order; `found` are their 32-bit words.
+
+    Return where the first block stands that was not taken.
+    """
+    at = found[0] * 4
+    word: Array = np.frombuffer(buffer, dtype=np.uint32, count=end >> 2)
+    place: Array = np.array(found, dtype=np.int64)
+    place = place[place <= len(word) - 8]
+    if not len(place):
+        return at
+    total, number, high, low, caplen, length = (word[place + field].astype(np.int64) for field in range(1, 7))
+    last = place + (total >> 2) - 1
+    good = (place * 4 + total <= end) & (total & 3 == 0) & (caplen + 32 <= total) & (number == number[0])
+    good &= word.take(last, mode="clip") == total
+    count = _leading(good)
+    if not count or number[0] >= len(interfaces):
+        return at
+    interface = interfaces[int(number[0])]
+    if columns.starts and interface.link != columns.link:
+        return at
+    if int(high[:count].max()) >= 1 << 31:
+        return at
+    units = (high << 32 | low)[:count]
+    largest = int(units.max())
+    if largest * interface.factor > MAX_TIME or abs(interface.offset) > MAX_TIME - largest * interface.factor:
+        return at
+    columns.link = interface.link
+    columns.starts += (place[:count] * 4 + 28).tolist()
+    columns.caplens += caplen[:count].tolist()
+    columns.lengths += np.maximum(caplen, length)[:count].tolist()
+    columns.times += (units * interface.factor // interface.divisor + interface.offset).tolist()
+    return int(place[count - 1] * 4 + total[count - 1])
+
+
+def take_pcap(buffer: bytearray, found: list[int], end: int, shape: RecordShape, columns: Columns) -> int:
+    """Take the records that begin at `found`; return where the first one stands that was not taken."""
+    begin, order, size, limit, unit = found[0], shape.order, shape.size, shape.limit, shape.unit
+    view: Array = np.ndarray((end - 3,), dtype=order + "u4", buffer=buffer, strides=(1,))
+    place: Array = np.array(found, dtype=np.int64)
+    seconds, fraction, caplen, length = (view[place + field].astype(np.int64) for field in range(0, 16, 4))
+    good = (caplen > 0) & (caplen <= limit) & (place + size + caplen <= end) & (caplen <= length)
+    count = _leading(good)
+    if not count:
+        return begin
+    columns.starts += (place[:count] + size).tolist()
+    columns.caplens += caplen[:count].tolist()
+    columns.lengths += length[:count].tolist()
+    columns.times += (seconds * 1_000_000_000 + fraction * unit)[:count].tolist()
+    return int(place[count - 1] + size + caplen[count - 1])
+
+
+def _leading(good: Array) -> int:
+    """Return how many are good before the first that is not."""
+    return len(good) if good.all() else int(good.argmin())
