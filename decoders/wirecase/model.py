@@ -7,7 +7,7 @@ the side that *sent* the bytes: `CLIENT` and `SERVER`.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -24,6 +24,9 @@ CLIENT = 0
 SERVER = 1
 """Index of the side that accepted it."""
 SIDE_NAMES: tuple[Literal["client"], Literal["server"]] = ("client", "server")
+
+_SHORT_RUN = 8
+"""Marks of fewer segments are not worth making smaller."""
 
 Severity = Literal["error", "warning", "info"]
 Certainty = Literal["certain", "probable", "possible"]
@@ -65,6 +68,15 @@ class Marks:
         if i < 0:
             i = 0
         return Mark(self.source, self.packets[i], self.times[i], offset)
+
+    def near(self, offset: int, length: int = 1) -> Marks:
+        """Return the marks of `length` bytes from `offset` on: for what is kept longer than the run it stood in."""
+        offsets = self.offsets
+        if len(offsets) < _SHORT_RUN:
+            return self
+        i = max(bisect_right(offsets, offset) - 1, 0)
+        j = max(bisect_left(offsets, offset + length), i + 1)
+        return Marks(self.source, offsets[i:j], self.packets[i:j], self.times[i:j])
 
     def after(self, count: int) -> Marks:
         """Return the marks of the same run without its first `count` bytes."""
@@ -194,6 +206,9 @@ class BodySink(Protocol):
 
     def gap(self, length: int | None) -> None:
         """`length` bytes of the body are missing, or an unknown number of them (None)."""
+
+    def ended(self) -> None:
+        """The side has ended the stream: more is not expected."""
 
 
 @dataclass(slots=True)

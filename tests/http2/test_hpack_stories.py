@@ -50,12 +50,13 @@ def test_every_encoder_is_there() -> None:
     assert len({path.name.split(".")[0] for path in SHIPPED}) == 14
 
 
-@pytest.mark.skipif(WHOLE_SET not in os.environ, reason=f"{WHOLE_SET} does not name a checkout of hpack-test-case")
-def test_the_whole_set() -> None:
-    stories = blocks = fields = 0
-    for path in sorted(Path(os.environ[WHOLE_SET]).glob("*/story_*.json")):
-        if path.parent.name != "raw-data":  # headers only, nothing was encoded
-            more_blocks, more_fields = check(json.loads(path.read_bytes()))
-            stories, blocks, fields = stories + 1, blocks + more_blocks, fields + more_fields
-    print(f"{stories} stories, {blocks} blocks, {fields} fields")
-    assert stories >= 400
+if WHOLE_SET in os.environ:  # a checkout of hpack-test-case
+
+    def test_the_whole_set() -> None:
+        stories = blocks = fields = 0
+        for path in sorted(Path(os.environ[WHOLE_SET]).glob("*/story_*.json")):
+            if path.parent.name != "raw-data":  # headers only, nothing was encoded
+                more_blocks, more_fields = check(json.loads(path.read_bytes()))
+                stories, blocks, fields = stories + 1, blocks + more_blocks, fields + more_fields
+        print(f"{stories} stories, {blocks} blocks, {fields} fields")
+        assert stories >= 400

@@ -182,6 +182,9 @@ class Body:
         """As `wirecase.model.BodySink` says."""
         self.gaps += (length,)
 
+    def ended(self) -> None:
+        """As `wirecase.model.BodySink` says."""
+
 
 class Events:
     """Records what `StreamTable` tells, and gives every stream its bodies. No exchange is ordinary here."""

@@ -269,6 +269,21 @@ class MessageReader:
         self._prefix = b""
         self._inflater = None
 
+    def ended(self) -> None:
+        """The body is over: hold on to no more marks than are needed to say where it stopped, if something is odd."""
+        if not self._left and self._inflater is None:
+            self._message_at = None
+        elif self._message_at is not None:
+            marks, offset, flag, length = self._message_at
+            self._message_at = (marks.near(offset), offset, flag, length)
+        if self._largest_at is not None:
+            marks, offset, flag, length = self._largest_at
+            self._largest_at = (marks.near(offset), offset, flag, length)
+        if self._prefix_at is not None:
+            self._prefix_at = (
+                (self._prefix_at[0].near(self._prefix_at[1]), self._prefix_at[1]) if self._prefix else None
+            )
+
     # ---- how it ended ------------------------------------------------------------------------------------------
 
     def pending(self) -> Pending | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from wirecase.http2.facts import HeaderBlock
-from wirecase.model import CLIENT
+from wirecase.http2.facts import HeaderBlock, Http2Facts, Stream
+from wirecase.model import CLIENT, SERVER, Excerpt
 
 _CONNECTION_SPECIFIC = frozenset((b"connection", b"proxy-connection", b"keep-alive", b"transfer-encoding", b"upgrade"))
 _REQUEST_PSEUDO = frozenset((b":method", b":scheme", b":authority", b":path", b":protocol"))
@@ -91,3 +91,31 @@ def find_problems(block: HeaderBlock, side: int, *, trailers: bool) -> tuple[Pro
                 problems.append(("control-characters", name or b"", value))
                 break
     return tuple(problems[:16])
+
+
+def problems_in_place(block: HeaderBlock, side: int, *, trailers: bool) -> tuple[Problem, ...]:
+    """Return what is wrong with a block in its place; worked out once for the place where such a block belongs."""
+    if trailers != (side == SERVER and block.status is None):
+        return find_problems(block, side, trailers=trailers)
+    if block.view is None and not block.problems:
+        block.problems = find_problems(block, side, trailers=trailers)
+    return block.problems
+
+
+def check_content_length(facts: Http2Facts, stream: Stream, side: int, excerpt: Excerpt | None) -> None:
+    """RFC 9113 §8.1.1: the sum of DATA must be content-length, but for answers that have no content."""
+    if not stream.seen_start or facts.halves[side].gaps or excerpt is None:
+        return
+    for frame in stream.headers:
+        if frame.side != side:
+            continue
+        declared = frame.block.get(b"content-length")
+        if declared is None or not declared.isdigit() or len(declared) > 18 or frame.block.status == b"304":
+            continue
+        if side == SERVER and any(f.side == CLIENT and f.block.method == b"HEAD" for f in stream.headers):
+            continue
+        if int(declared) != stream.data_bytes[side]:
+            facts.violate(
+                "content-length", side, stream.id, excerpt, declared=int(declared), got=stream.data_bytes[side]
+            )
+        return

@@ -105,6 +105,7 @@ class HeaderColumns:
             return False
         self._entry, self._name = entry.astype(np.int32), name.astype(np.int32)
         fields.slim()
+        self._names, self._classes = {}, {}
         return True
 
     # ---- names and classes -------------------------------------------------------------------------------------

@@ -197,7 +197,7 @@ class Limits:
                 if exchange is not None:
                     payload = increment.to_bytes(4, "big")
                     exchange.frames.append(
-                        (ControlFrame(side, WINDOW_UPDATE, 0, stream_id, payload, marks, offset), None)
+                        (ControlFrame(side, WINDOW_UPDATE, 0, stream_id, payload, marks.near(offset, 13), offset), None)
                     )
                     return
                 top = max(h.highest_stream for h in self._facts.halves)

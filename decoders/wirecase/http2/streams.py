@@ -37,7 +37,7 @@ from wirecase.http2.facts import (
     Stream,
     is_informational,
 )
-from wirecase.http2.fields import Problem, find_problems
+from wirecase.http2.fields import check_content_length, problems_in_place
 from wirecase.http2.limits import Limits
 from wirecase.http2.ordinary import LARGEST_LIST, ODD, UNGRADED, Exchange
 from wirecase.http2.recorder import FrameRecorder
@@ -142,6 +142,7 @@ class StreamTable:
                 return
         elif stream.ended[side]:
             self.facts.violate("closed-stream", side, stream_id, frame.excerpt(), frame="HEADERS")
+            self._count_highest(frame)
             return
         elif side == CLIENT and not stream.seen_start and (stream_id in self._early or decoded.method is not None):
             self._was_not_idle(stream_id)
@@ -152,7 +153,7 @@ class StreamTable:
         )
         if side == SERVER and decoded.status is None and not self.facts.windows_known:
             trailers = True  # the response headers stood where nothing was seen
-        for problem, name, value in self._problems(decoded, side, trailers=trailers):
+        for problem, name, value in problems_in_place(decoded, side, trailers=trailers):
             self.facts.violate(
                 "malformed-headers", side, stream_id, frame.excerpt(), problem=problem, name=name, value=value
             )
@@ -168,21 +169,18 @@ class StreamTable:
         if end_stream:
             self.end_stream(stream, side, HEADERS, frame.excerpt())
 
-    @staticmethod
-    def _problems(decoded: HeaderBlock, side: int, *, trailers: bool) -> tuple[Problem, ...]:
-        """Return what is wrong with a block in its place; worked out once for the place where such a block belongs."""
-        if trailers != (side == SERVER and decoded.status is None):
-            return find_problems(decoded, side, trailers=trailers)
-        if decoded.view is None and not decoded.problems:
-            decoded.problems = find_problems(decoded, side, trailers=trailers)
-        return decoded.problems
+    def _count_highest(self, frame: ControlFrame) -> None:
+        """Take a HEADERS frame of the client, whatever else is odd about it, as word of its stream id."""
+        half = self.facts.halves[CLIENT]
+        if frame.side == CLIENT and frame.stream > half.highest_stream:
+            half.highest_stream = frame.stream
 
     def grade(self, decoded: HeaderBlock, side: int) -> int:
         """Return a block's grade, worked out once."""
         if decoded.grade == UNGRADED:
             odd = decoded.unknown or decoded.list_size > LARGEST_LIST or decoded.view is not None
             if not odd:
-                self._problems(decoded, side, trailers=side == SERVER and decoded.status is None)
+                problems_in_place(decoded, side, trailers=side == SERVER and decoded.status is None)
                 odd = bool(decoded.problems) or b"content-length" in decoded.names
             decoded.grade = ODD if odd else self._events.grade(decoded, side)
         return decoded.grade
@@ -199,6 +197,7 @@ class StreamTable:
         old = self._recall(stream_id)
         if old is not None:
             if self._in_flight(old, side):
+                self._count_highest(frame)
                 return old
             facts.violate("closed-stream", side, stream_id, frame.excerpt(), frame="HEADERS")
             return None
@@ -381,30 +380,13 @@ class StreamTable:
         stream.ended[side] = True
         stream.ended_by[side] = kind
         stream.ending[side] = excerpt
-        self._check_content_length(stream, side, excerpt)
+        check_content_length(self.facts, stream, side, excerpt)
         self._events.ended(stream, side)
         if stream.ended[1 - side] and not stream.resets:
             self._close(stream)
 
-    def _check_content_length(self, stream: Stream, side: int, excerpt: Excerpt | None) -> None:
-        """RFC 9113 §8.1.1: the sum of DATA must be content-length, but for answers that have no content."""
-        if not stream.seen_start or self.facts.halves[side].gaps or excerpt is None:
-            return
-        for frame in stream.headers:
-            if frame.side != side:
-                continue
-            declared = frame.block.get(b"content-length")
-            if declared is None or not declared.isdigit() or len(declared) > 18 or frame.block.status == b"304":
-                continue
-            if side == SERVER and any(f.side == CLIENT and f.block.method == b"HEAD" for f in stream.headers):
-                continue
-            if int(declared) != stream.data_bytes[side]:
-                self.facts.violate(
-                    "content-length", side, stream.id, excerpt, declared=int(declared), got=stream.data_bytes[side]
-                )
-            return
-
     def _close(self, stream: Stream) -> None:
+        stream.last = [held and (held[0].near(held[1]), held[1]) for held in stream.last]
         self.facts.streams.pop(stream.id, None)
         self._retire(stream.id, stream)
 

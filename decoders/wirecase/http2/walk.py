@@ -247,8 +247,9 @@ class FrameWalk(Boundaries):
                         by_type[0] += 1
                         half.window = window
                         payload = data[body_at:stop]
+                        near = marks.near(base + pos, stop - pos)
                         exchange.frames.append(
-                            (ControlFrame(side, DATA, flags, stream_id, payload, marks, base + pos), None)
+                            (ControlFrame(side, DATA, flags, stream_id, payload, near, base + pos), None)
                         )
                         if flags:
                             exchange.stage = 1
@@ -301,7 +302,8 @@ class FrameWalk(Boundaries):
                 break
             if kind == HEADERS and flags & _HEADERS_FLAGS == END_HEADERS and stop <= end and length <= limit[side]:
                 by_type[HEADERS] += 1
-                frame = ControlFrame(side, kind, flags, stream_id & 0x7FFFFFFF, data[body_at:stop], marks, base + pos)
+                near = marks.near(base + pos, stop - pos)
+                frame = ControlFrame(side, kind, flags, stream_id & 0x7FFFFFFF, data[body_at:stop], near, base + pos)
                 if half.first_frame is None:
                     half.first_frame = (kind, frame.excerpt())
                 if recorder is not None:
@@ -345,7 +347,8 @@ class FrameWalk(Boundaries):
                 break
             if kind < len(FRAME_NAMES):
                 by_type[kind] += 1
-            frame = ControlFrame(side, kind, flags, stream_id & 0x7FFFFFFF, data[body_at:stop], marks, base + pos)
+            near = marks.near(base + pos, stop - pos)
+            frame = ControlFrame(side, kind, flags, stream_id & 0x7FFFFFFF, data[body_at:stop], near, base + pos)
             if half.first_frame is None:
                 half.first_frame = (kind, frame.excerpt())
             if recorder is not None:

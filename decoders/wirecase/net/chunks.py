@@ -11,7 +11,7 @@ are joined, and to the same facts.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from itertools import pairwise
+from itertools import pairwise, repeat
 
 import numpy as np
 
@@ -307,10 +307,11 @@ class Chunks:
         half.data_at = (source, int(rows[_NUMBER, at]), int(rows[_TIME, at]), int(offsets[at]))
         waiting = filled[int(np.searchsorted(ends, half.acked, side="right")) :]
         limit = MAX_INFLIGHT if half.peer.packets else 1
-        for i in waiting[: max(limit - len(half.inflight), 0)].tolist():
-            begin = int(offsets[i])
-            end = begin + int(rows[_LENGTH, i])
-            half.inflight.append((end, source, int(rows[_NUMBER, i]), int(rows[_TIME, i]), begin))
+        waiting = waiting[: max(limit - len(half.inflight), 0)]
+        begins = offsets[waiting]
+        columns = (begins + rows[_LENGTH][waiting], rows[_NUMBER][waiting], rows[_TIME][waiting], begins)
+        ends, numbers, times, starts = (column.tolist() for column in columns)
+        half.inflight += zip(ends, repeat(source), numbers, times, starts, strict=False)
 
 
 def _keep_tail(half: Half, stretch: Stretch) -> None:

@@ -273,7 +273,10 @@ class CallTracker:
         body.web = view.kind == "grpc-web"
 
     def ended(self, stream: Stream, side: int) -> None:
-        """Nothing to do: a call is judged when it is closed."""
+        """Make a body small: it is kept until its call is closed, and judged."""
+        body = stream.bodies[side]
+        if body is not None:
+            body.ended()
 
     def closed(self, stream: Stream) -> None:
         """Judge the call of a stream of which nothing more will be known."""

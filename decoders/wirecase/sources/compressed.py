@@ -7,6 +7,7 @@ so that a small input cannot ask for much memory. Both satisfy `ByteStream`.
 from __future__ import annotations
 
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator
 from importlib import import_module
 from typing import Any
@@ -20,7 +21,7 @@ CHUNK = 1 << 18
 CUT_ZSTD = "the zstd data ends before its end: the file is cut"
 
 
-class _Decompressor:
+class _Decompressor(ABC):
     """What both formats share: `_pieces` yields decompressed bytes, `readinto` cuts them to the caller's measure.
 
     Each time before it reads on, `_pieces` yields an empty piece, so that a caller who must not wait can look first.
@@ -50,10 +51,10 @@ class _Decompressor:
                 return False
         return True
 
-    def settle(self) -> None:
+    def settle(self) -> None:  # noqa: B027 - nothing to do is the answer for all
         """See `ByteStream.settle`: what is handed out here is nobody else's."""
 
-    def took(self, piece: memoryview) -> None:
+    def took(self, piece: memoryview) -> None:  # noqa: B027
         """See `ByteStream.took`: the digest is of the compressed bytes."""
 
     def _step(self) -> None:
@@ -70,8 +71,9 @@ class _Decompressor:
             self._raw.took(piece)
         return piece
 
+    @abstractmethod
     def _pieces(self) -> Iterator[bytes]:
-        raise NotImplementedError
+        """Yield decompressed bytes."""
 
 
 class GzipInput(_Decompressor):
