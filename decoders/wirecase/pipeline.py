@@ -13,6 +13,7 @@ import gc
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from wirecase import __version__
 from wirecase.errors import InputError
@@ -20,14 +21,15 @@ from wirecase.http2.recorder import FrameRecorder
 from wirecase.model import Accounting, Damage, Diagnosis, Finding, PacketBatch
 from wirecase.net import Assembler
 from wirecase.net.facts import TcpConnection
-from wirecase.rules.collect import Collector
-from wirecase.rules.verdict import verdict
 from wirecase.session.call import Call
 from wirecase.session.calls import CallLog, CallTracker
 from wirecase.session.decoder import ConnectionDecoder
 from wirecase.session.run import Run
 from wirecase.session.session import Session
 from wirecase.sources import Source, open_sources
+
+if TYPE_CHECKING:
+    from wirecase.rules.collect import Collector
 
 _COLLECTION = (100_000, 50, 50)
 Progress = Callable[[int, int | None], None]
@@ -83,7 +85,7 @@ class Pipeline:
         self._closed: list[Session] = []
         self._protocols: Counter[str] = Counter()
         self._encrypted: Counter[str] = Counter()
-        self._collector = Collector()
+        self._collected: Collector | None = None
 
     # ---- connections -------------------------------------------------------------------------------------------
 
@@ -129,6 +131,19 @@ class Pipeline:
             or (options.until is not None and first is not None and first >= options.until)
         )
 
+    @property
+    def _collector(self) -> Collector:
+        """The rules at work.
+
+        They are imported when there is something to judge: a large input is being hashed by another thread by then, and
+        the import costs no time.
+        """
+        if self._collected is None:
+            from wirecase.rules.collect import Collector
+
+            self._collected = Collector()
+        return self._collected
+
     # ---- packets -----------------------------------------------------------------------------------------------
 
     def feed(self, batch: PacketBatch) -> None:
@@ -163,6 +178,8 @@ class Pipeline:
         """All packets were taken: draw the conclusions."""
         self._assembler.finish()
         self._judge()
+        from wirecase.rules.verdict import verdict
+
         log, collector = self.log, self._collector
         log.totals.by_status = log.by_status()
         infos = [source.info for source in sources]
