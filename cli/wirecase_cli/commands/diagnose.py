@@ -10,6 +10,7 @@ import typer
 
 from wirecase.errors import InputError, UsageError
 from wirecase_cli import moments, output, running
+from wirecase_cli.commands.options import Keylogs, Ports, Sources
 
 if TYPE_CHECKING:
     from wirecase.model import Diagnosis
@@ -46,15 +47,7 @@ _FAILING = {
 
 
 def diagnose(
-    sources: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="SOURCE...",
-            help="Captures: pcap or pcapng files, plain or compressed with gzip or zstd, folders of them, "
-            "or - for standard input.",
-            show_default=False,
-        ),
-    ],
+    sources: Sources,
     report: Annotated[
         Format, typer.Option("--format", metavar="terminal|json|markdown", help="What to print.")
     ] = Format.terminal,
@@ -63,27 +56,8 @@ def diagnose(
         typer.Option("--output", "-o", metavar="FILE", help="Write the report to FILE instead.", show_default=False),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite FILE if it exists.")] = False,
-    keylogs: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--keylog",
-            metavar="FILE",
-            help="TLS keys in the SSLKEYLOGFILE format. May be given several times.",
-            show_default=False,
-        ),
-    ] = None,
-    ports: Annotated[
-        list[int] | None,
-        typer.Option(
-            "--port",
-            metavar="N",
-            min=1,
-            max=65535,
-            help="Take what runs on TCP port N for HTTP/2, even where it does not look like it. May be given several "
-            "times; without it HTTP/2 is recognised by content on any port.",
-            show_default=False,
-        ),
-    ] = None,
+    keylogs: Keylogs = None,
+    ports: Ports = None,
     fail_on: Annotated[
         FailOn,
         typer.Option(

@@ -33,7 +33,7 @@ Ports = Annotated[
         min=1,
         max=65535,
         help="Take what runs on TCP port N for HTTP/2, even where it does not look like it. May be given several "
-        "times.",
+        "times; without it HTTP/2 is recognised by content on any port.",
         show_default=False,
     ),
 ]

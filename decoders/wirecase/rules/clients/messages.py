@@ -47,6 +47,7 @@ def bad_flag(
     if flag & 0xFE:
         rows.append(says(JAVA, s.INTERNAL, "gRPC frame header malformed: reserved bits not zero"))
     rows.append(says(DOTNET, s.INTERNAL, "Unexpected compressed flag value in message header."))
+    # grpclib knows no compression: it raises a plain Python exception, so there is no status to name.
     rows.append(says(GRPCLIB, "NotImplementedError", "Compression not implemented"))
     return rows
 
