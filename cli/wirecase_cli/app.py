@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from typing import cast
 
 import typer
 
 from wirecase.errors import UsageError
-from wirecase_cli.commands.calls import calls
-from wirecase_cli.commands.diagnose import diagnose
-from wirecase_cli.commands.doctor import doctor
-from wirecase_cli.commands.extract import extract
-from wirecase_cli.commands.guide import guide
-from wirecase_cli.commands.show import show
-from wirecase_cli.commands.verify import verify
 
-COMMANDS = (diagnose, calls, show, extract, verify, doctor, guide)
+COMMANDS = ("diagnose", "calls", "show", "extract", "verify", "doctor", "guide")
+"""In the order of the help text. Each is a function of the same name in a module of the same name in `commands`."""
 
 # Typer's own classes of command-line errors have no public name of their own; BadParameter has, and stands below them.
 _COMMAND_LINE_ERROR = cast("type[Exception]", typer.BadParameter.__mro__[2])
 
 
-def build() -> typer.Typer:
-    """Return the command line as a Typer app."""
+def build(args: list[str]) -> typer.Typer:
+    """Return the command line as a Typer app; if `args` begin with a command's name, with that command alone.
+
+    The others are then not even imported: what they need costs more time than a short capture does.
+    """
     app = typer.Typer(
         name="wirecase",
         help="Say why gRPC calls died on the wire, from a packet capture.",
@@ -34,8 +32,8 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
     app.callback()(_options)
-    for command in COMMANDS:
-        app.command()(command)
+    for name in args[:1] if args and args[0] in COMMANDS else COMMANDS:
+        app.command()(getattr(import_module(f"wirecase_cli.commands.{name}"), name))
     return app
 
 
@@ -56,7 +54,7 @@ def run(args: list[str]) -> int:
     Raises UsageError, in one line with a hint, where they name none or name it wrongly.
     """
     try:
-        status = build()(args, prog_name="wirecase", standalone_mode=False)
+        status = build(args)(args, prog_name="wirecase", standalone_mode=False)
     except _COMMAND_LINE_ERROR as error:
         raise UsageError(_one_line(error)) from error
     except typer.Abort as error:

@@ -69,10 +69,17 @@ def lead_nowhere(stream: TextIO | None) -> None:
     os.close(nowhere)
 
 
-def check_file(path: Path, sources: list[str], *, force: bool) -> None:
-    """Raise UsageError if a report cannot go to `path`: asked before the work begins, not after it."""
+def check_file(path: Path, sources: list[str], *, force: bool, device: bool = True) -> None:
+    """Raise UsageError if a report cannot go to `path`: asked before the work begins, not after it.
+
+    `device` allows what is no file on disk and can only be written to, from its beginning to its end.
+    """
     if path.is_dir():
         raise UsageError(f"--output {path} is a folder")
+    if _is_device(path):
+        if device:
+            return
+        raise UsageError(f"--output {path} is no file on disk")
     if not path.parent.is_dir():
         raise UsageError(f"--output {path}: the folder {path.parent} does not exist")
     if not os.access(path.parent, os.W_OK):
@@ -87,11 +94,18 @@ def check_file(path: Path, sources: list[str], *, force: bool) -> None:
 
 
 def to_file(path: Path, text: str) -> None:
-    """Write `text` under a temporary name and rename it: a reader of `path` sees the whole report or none."""
+    """Write `text` under a temporary name and rename it: a reader of `path` sees the whole report or none.
+
+    A device or a FIFO (``/dev/null``, ``/dev/stderr``) is written to, never replaced.
+    """
     import tempfile
 
     name = ""
     try:
+        if _is_device(path):
+            with path.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+                file.write(text)
+            return
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
             file.write(text)
@@ -101,6 +115,10 @@ def to_file(path: Path, text: str) -> None:
         if name and os.path.exists(name):
             os.unlink(name)
         raise OutputError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _is_device(path: Path) -> bool:
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def _umask() -> int:

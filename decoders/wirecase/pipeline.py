@@ -11,7 +11,7 @@ import contextlib
 import fnmatch
 import gc
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -26,12 +26,14 @@ from wirecase.session.calls import CallLog, CallTracker
 from wirecase.session.decoder import ConnectionDecoder
 from wirecase.session.run import Run
 from wirecase.session.session import Session
-from wirecase.sources import Source, open_sources
+from wirecase.sources import OpenedSources, Source, open_sources
 
 if TYPE_CHECKING:
     from wirecase.rules.collect import Collector
 
 _COLLECTION = (100_000, 50, 50)
+Open = Callable[[Sequence[str]], OpenedSources]
+"""Opens the captures that it is given the names of; raises `InputError` if there is nothing to read."""
 Progress = Callable[[int, int | None], None]
 """Called with the bytes read so far, and their total where it is known."""
 Record = Callable[[Session], FrameRecorder | None]
@@ -59,6 +61,8 @@ class Options:
     """Only connections with this address, or ``address:port``, at either end."""
     path: str | None = None
     """Only calls whose path contains this text or matches this pattern (``*``, ``?``)."""
+    open: Open = open_sources
+    """Opens the sources: another engine may take their packets apart."""
 
 
 class Pipeline:
@@ -214,16 +218,19 @@ def diagnose(
     record: Record | None = None,
     on_call: OnCall | None = None,
     closed: Closed | None = None,
+    opened: OpenedSources | None = None,
 ) -> Diagnosis:
     """Read the sources and return what was found.
 
     `record` is asked for each connection, when its first packet comes, whether somebody wants its frames. `on_call` is
-    told of every call once it is closed, `closed` of every connection once it is over. `stop` is asked after every
+    told of every call once it is closed, `closed` of every connection once it is over. `opened` are the sources where
+    they were opened before, so that reading could begin while this module was imported. `stop` is asked after every
     batch; once it says yes, what is known so far is returned. Raises `wirecase.errors.InputError` if nothing at all
     could be read.
     """
     with _rare_collection():
-        return _diagnose(options, Pipeline(options, record, on_call, closed), progress, stop)
+        pipeline = Pipeline(options, record, on_call, closed)
+        return _diagnose(opened or options.open(options.sources), pipeline, progress, stop)
 
 
 @contextlib.contextmanager
@@ -242,9 +249,8 @@ def _rare_collection() -> Iterator[None]:
 
 
 def _diagnose(
-    options: Options, pipeline: Pipeline, progress: Progress | None, stop: Callable[[], bool] | None
+    opened: OpenedSources, pipeline: Pipeline, progress: Progress | None, stop: Callable[[], bool] | None
 ) -> Diagnosis:
-    opened = open_sources(options.sources)
     failures = [str(failure) for failure in opened.failures]
     total = opened.total_bytes
     done = 0

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import types
@@ -33,7 +34,7 @@ class Stub:
         self.answer: Diagnosis | BaseException | None = None
         self.asked: Any = None
 
-    def diagnose(self, options: Any, *, progress: Any = None, stop: Any = None) -> Diagnosis:
+    def diagnose(self, options: Any, *, progress: Any = None, stop: Any = None, opened: Any = None) -> Diagnosis:
         self.asked = options
         if isinstance(self.answer, BaseException):
             raise self.answer
@@ -52,6 +53,8 @@ def stub(monkeypatch: pytest.MonkeyPatch, incident_diagnosis: Diagnosis) -> Stub
     import wirecase
 
     monkeypatch.setattr(wirecase, "pipeline", module, raising=False)
+    nothing = types.SimpleNamespace(begin=lambda: None)
+    monkeypatch.setattr("wirecase.sources.open_sources", lambda *_, **__: nothing)
     return found
 
 
@@ -262,12 +265,15 @@ def test_version_beside_other_options(capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr().out.startswith("wirecase ")
 
 
+CAPTURE = str(ROOT / "fixtures" / "incident" / "capture.pcapng")
+"""Any that can be opened; what is told of it is prepared."""
+
 STUBBED = """
 import runpy, sys, types
 sample = runpy.run_path({sample!r})
 module = types.ModuleType("wirecase.pipeline")
 module.Options = types.SimpleNamespace
-module.diagnose = lambda options, progress=None, stop=None: sample["incident"]()
+module.diagnose = lambda options, **_: sample["incident"]()
 sys.modules["wirecase.pipeline"] = module
 import wirecase
 wirecase.pipeline = module
@@ -281,7 +287,7 @@ def stubbed(*arguments: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["diagnose", "x"], ["diagnose", "--format", "json", "x"], ["guide", "capturing"], ["--help"]]
+    "arguments", [["diagnose", CAPTURE], ["diagnose", "--format", "json", CAPTURE], ["guide", "capturing"], ["--help"]]
 )
 def test_a_closed_pipe_ends_quietly(arguments: list[str]) -> None:
     reading, writing = os.pipe()
@@ -298,7 +304,7 @@ def test_a_closed_pipe_ends_quietly(arguments: list[str]) -> None:
 def test_a_full_disk_behind_standard_output_is_told() -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run(
-            stubbed("diagnose", "x"), env=ENVIRONMENT, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            stubbed("diagnose", CAPTURE), env=ENVIRONMENT, stdout=full, stderr=subprocess.PIPE, text=True, check=False
         )
     assert done.returncode == 4
     assert done.stderr == "wirecase: cannot write to standard output: No space left on device\n"
@@ -306,7 +312,7 @@ def test_a_full_disk_behind_standard_output_is_told() -> None:
 
 def test_a_closed_standard_output_is_no_defect() -> None:
     done = subprocess.run(
-        ["sh", "-c", 'exec "$@" >&-', "sh", *stubbed("diagnose", "x")],
+        ["sh", "-c", 'exec "$@" >&-', "sh", *stubbed("diagnose", CAPTURE)],
         env=ENVIRONMENT,
         capture_output=True,
         text=True,
@@ -317,7 +323,7 @@ def test_a_closed_standard_output_is_no_defect() -> None:
 
 def test_a_pipe_has_eighty_columns_and_no_colour() -> None:
     environment = {**ENVIRONMENT, "COLUMNS": "200", "TERM": "xterm-256color"}
-    done = subprocess.run(stubbed("diagnose", "x"), env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(stubbed("diagnose", CAPTURE), env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "\x1b" not in done.stdout
     assert max(map(len, done.stdout.split("\n"))) == 80
@@ -334,14 +340,14 @@ def test_a_pipe_has_eighty_columns_and_no_colour() -> None:
 )
 def test_no_color_and_force_color(extra: dict[str, str], coloured: bool) -> None:
     environment = ENVIRONMENT | extra
-    done = subprocess.run(stubbed("diagnose", "x"), env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(stubbed("diagnose", CAPTURE), env=environment, capture_output=True, text=True, check=False)
     assert ("\x1b[" in done.stdout) is coloured
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
 def test_any_encoding_of_standard_output(encoding: str) -> None:
     environment = {**ENVIRONMENT, "PYTHONIOENCODING": encoding}
-    done = subprocess.run(stubbed("diagnose", "x"), env=environment, capture_output=True, check=False)
+    done = subprocess.run(stubbed("diagnose", CAPTURE), env=environment, capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (1, b"")
     assert ("✗" in done.stdout.decode(encoding)) is (encoding == "utf-8")
 
@@ -349,7 +355,7 @@ def test_any_encoding_of_standard_output(encoding: str) -> None:
 INTERRUPTED = """
 import runpy, sys, time, types
 sample = runpy.run_path({sample!r})
-def diagnose(options, progress=None, stop=None):
+def diagnose(options, stop, **_):
     print("reading", file=sys.stderr, flush=True)
     found = sample["incident"]()
     deadline = time.monotonic() + 20
@@ -386,7 +392,7 @@ sys.exit(main())
 def test_ctrl_c_prints_what_is_known_so_far() -> None:
     script = INTERRUPTED.format(sample=str(ROOT / "tests" / "cli" / "conftest.py"))
     process = subprocess.Popen(
-        [sys.executable, "-c", script, "diagnose", "x"],
+        [sys.executable, "-c", script, "diagnose", CAPTURE],
         env=ENVIRONMENT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -461,3 +467,16 @@ def test_guide_lists_and_prints_its_pages(capsys: pytest.CaptureFixture[str]) ->
         assert name in listed
         assert main(["guide", name]) == 0
         assert capsys.readouterr().out == guide.text(name)
+
+
+def test_a_device_is_written_to_and_stays(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    done = subprocess.run(
+        stubbed("diagnose", "--output", str(pipe), CAPTURE), env=ENVIRONMENT, capture_output=True, check=False
+    )
+    assert done.returncode == 1
+    assert os.read(reading, 1 << 16).startswith(b"wirecase")
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    os.close(reading)

@@ -107,20 +107,24 @@ def diagnose(
     if begin is not None and end is not None and end < begin:
         raise UsageError("--until lies before --since")
 
-    from wirecase import pipeline
-
-    options = pipeline.Options(
-        sources=list(sources),
-        keylogs=[str(one) for one in keylogs or []],
-        ports=list(ports or []),
-        since=begin,
-        until=end,
-        host=host,
-        path=path,
-    )
     with running.interruptible(sources) as stop, running.progress() as progress:
         try:
-            found = pipeline.diagnose(options, progress=progress, stop=stop)
+            from wirecase.sources import open_sources
+
+            opened = open_sources(sources)
+            opened.begin()  # a large file is read while the rest is imported
+            from wirecase import pipeline
+
+            options = pipeline.Options(
+                sources=list(sources),
+                keylogs=[str(one) for one in keylogs or []],
+                ports=list(ports or []),
+                since=begin,
+                until=end,
+                host=host,
+                path=path,
+            )
+            found = pipeline.diagnose(options, progress=progress, stop=stop, opened=opened)
         except InputError:
             if stop():  # so early that nothing was read
                 raise KeyboardInterrupt from None

@@ -85,7 +85,7 @@ def extract(
     running.check_stdin(sources, "extract")
     if sum((finding is not None, call is not None, where is not None)) > 1:
         raise UsageError("--finding, --call and --where exclude each other")
-    output.check_file(file, sources, force=force)
+    output.check_file(file, sources, force=force, device=False)
 
     from wirecase.case.extract import Request
     from wirecase.case.extract import extract as write_case

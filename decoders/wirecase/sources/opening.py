@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from wirecase.errors import InputError, UsageError
@@ -29,6 +29,11 @@ class OpenedSources:
         sizes = [source.size for source in self.sources]
         return None if None in sizes else sum(size or 0 for size in sizes)
 
+    def begin(self) -> None:
+        """Begin to read the first input, where that can go on while something else is done."""
+        if self.sources and self.sources[0].size is not None:
+            self.sources[0].begin()
+
     def __iter__(self) -> Iterator[Source]:
         """Iterate over the sources."""
         return iter(self.sources)
@@ -39,13 +44,13 @@ class OpenedSources:
             source.close()
 
 
-def open_sources(arguments: Sequence[str]) -> OpenedSources:
+def open_sources(arguments: Sequence[str], make: Callable[[str], Source] = Source) -> OpenedSources:
     """Find the captures that `arguments` name: files, folders (their files, not those of folders within), ``-``.
 
     They come in the order of their first packets, so that the files of a ring buffer read as one capture (one after the
     other: the packets of files that overlap in time are not merged). Those without packets come after, then what can be
     read only once (standard input, FIFOs); that is not looked into here, so whether it is a capture shows when its
-    batches are asked for. A file named twice is read once.
+    batches are asked for. A file named twice is read once. `make` makes the source of a path.
 
     Raise `InputError` if there is nothing at all to read, `UsageError` if standard input is asked for twice.
     """
@@ -57,7 +62,7 @@ def open_sources(arguments: Sequence[str]) -> OpenedSources:
     dated: list[tuple[bool, int, Source]] = []
     streams: list[Source] = []
     for path, in_folder in _files(arguments, opened):
-        source = Source(path)
+        source = make(path)
         if path == "-" or stat.S_ISFIFO(_mode(path)) or stat.S_ISCHR(_mode(path)):
             streams.append(source)
             continue

@@ -126,12 +126,10 @@ class PcapngReader:
     def _walk_packets(self, columns: Columns, at: int) -> int:
         """Take enhanced packet blocks, the bulk of every file, while they are in order; return where that ends."""
         buffer, end = self._window.buffer, self._window.end
-        if end - at >= MIN_WINDOW and self._native and not at & 3:
-            found = _chain(buffer, at, end)
-            if len(found) >= MIN_RECORDS:
-                from wirecase.sources.record_columns import take_pcapng
+        if end - at >= MIN_WINDOW and self._native and not at & 3 and _are_many(buffer, at, end):
+            from wirecase.sources.record_columns import take_pcapng
 
-                at = take_pcapng(buffer, found, end, self._interfaces, columns)
+            at = take_pcapng(buffer, at, end, self._interfaces, columns)
         unpack, word = self._unpack_epb, self._unpack_word
         interfaces = self._interfaces
         known = len(interfaces)
@@ -289,19 +287,15 @@ class PcapngReader:
             reading.damage(at, f"the last block is cut behind its packet: {there} of {total} bytes")
 
 
-def _chain(buffer: bytearray, at: int, end: int) -> list[int]:
-    """Return where enhanced packet blocks in this machine's byte order seem to follow each other, in 32-bit words."""
+def _are_many(buffer: bytearray, at: int, end: int) -> bool:
+    """Tell whether many enhanced packet blocks in this machine's byte order seem to follow each other from `at` on."""
     words = memoryview(buffer)[: end & ~3].cast("I")
-    found: list[int] = []
-    append = found.append
     i = at >> 2
     try:
-        while words[i] == EPB:
-            total = words[i + 1]
-            if total < 32:
-                break
-            append(i)
-            i += total >> 2
+        for _ in range(MIN_RECORDS):
+            if words[i] != EPB:
+                return False
+            i += words[i + 1] >> 2
     except IndexError:  # the window ends
-        pass
-    return found
+        return False
+    return True

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     import threading
     from queue import SimpleQueue
 
+    from wirecase.sources.ahead import ReadAhead
+    from wirecase.sources.following import Follow, FollowedFile
+    from wirecase.sources.remote import RemoteFile
+
 THREAD_AFTER = 1 << 20
 """Bytes of an input that are hashed in place before a thread is worth its start."""
 THREAD_PIECE = 1 << 18
@@ -35,6 +39,10 @@ def shown(path: str) -> str:
     """Return `path` as it may stand in a one-line message: no control, escape or bidi character in it."""
     if path == "-":
         return "standard input"
+    if "://" in path:
+        from wirecase.sources.remote import public
+
+        path = public(path)
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in path)
 
 
@@ -119,13 +127,26 @@ class ByteStream(Protocol):
 class RawInput:
     """An open file, FIFO or standard input. Satisfies `ByteStream`."""
 
-    def __init__(self, path: str, *, digest: bool = True) -> None:
-        """Open `path` (``-`` is standard input); raise `InputError` if that cannot be."""
+    _file: io.FileIO | FollowedFile | RemoteFile
+
+    def __init__(self, path: str, *, digest: bool = True, follow: Follow | None = None) -> None:
+        """Open `path` (``-`` is standard input, ``…://`` what fsspec knows); raise `InputError` if that cannot be.
+
+        `follow` says for how long a file is read on as it grows.
+        """
         self.path = path
         self.problem: str | None = None
         self.digest = Digest() if digest else None
         self._head = b""
+        self._ahead: ReadAhead | None = None
+        self._followed: FollowedFile | None = None
+        if "://" in path and not os.path.exists(path):
+            self._open_remote(path)
+            return
         try:
+            if follow is not None:
+                self._follow(path, follow)
+                return
             self._file = io.FileIO(0, closefd=False) if path == "-" else io.FileIO(path)
             mode = os.fstat(self._file.fileno())
         except OSError as error:
@@ -138,6 +159,43 @@ class RawInput:
         """Size in bytes when opened, where it is known."""
         if not self.regular:
             self._widen_pipe()
+
+    def _open_remote(self, path: str) -> None:
+        from wirecase.sources.remote import RemoteFile
+
+        self._file = remote = RemoteFile(path, peek=self.digest is None)
+        self.regular, self.size = True, remote.size
+
+    def _follow(self, path: str, follow: Follow) -> None:
+        from wirecase.sources.following import FollowedFile
+
+        self._file = self._followed = FollowedFile(path, follow)
+        self.regular, self.size = False, None
+
+    @property
+    def ending(self) -> str:
+        """Why following the file came to an end; empty where it was not followed."""
+        return self._followed.ended if self._followed else ""
+
+    @property
+    def unfinished(self) -> bool:
+        """The end is only how far the file's writer has come: what is cut there is no damage."""
+        return self._followed is not None and self._followed.unfinished
+
+    def ahead(self) -> ReadAhead | None:
+        """Return who reads the file ahead of us, None where that does not pay: what is short, and what may wait."""
+        from wirecase.sources.ahead import WORTH, ReadAhead
+
+        if self._ahead is None and self.regular and (self.size or 0) >= WORTH:
+            self._ahead = ReadAhead(self._file, self.digest, self.peek(4))
+        return self._ahead
+
+    @property
+    def taken(self) -> int:
+        """Bytes handed out so far, for showing progress."""
+        if self._ahead:
+            return self._ahead.size
+        return self.digest.size if self.digest else 0
 
     def peek(self, count: int) -> bytes:
         """Return the first `count` bytes (fewer only at the end) without taking them."""
@@ -175,10 +233,12 @@ class RawInput:
         """See `ByteStream.ready`."""
         if self.regular or self._head:
             return True
+        if self._followed:
+            return self._followed.ready()
         import select
 
         try:
-            return bool(select.select([self._file], [], [], 0)[0])
+            return bool(select.select([self._file], [], [], 0)[0])  # type: ignore[type-var]
         except (OSError, ValueError):  # not a thing that can be waited for here: be content with each single read
             return False
 
@@ -194,12 +254,19 @@ class RawInput:
 
     def drain(self) -> None:
         """Read a file on disk to its end for the digest's sake; a pipe is left alone, it may never end."""
-        if self.digest and self.regular and not self.problem:
+        if self._ahead:
+            while ahead := self._ahead.take():
+                self._ahead.give_back(ahead.buffer)
+            self.problem = self._ahead.problem
+        elif self.digest and self.regular and not self.problem:
             while piece := self.read(1 << 20):
                 self.took(piece)
 
     def close(self) -> None:
         """Let the file go; standard input itself stays open."""
+        if self._ahead:
+            self._ahead.close()
+            self._ahead = None
         self.settle()
         self._file.close()
 
@@ -207,6 +274,6 @@ class RawInput:
         try:
             import fcntl
 
-            fcntl.fcntl(self._file.fileno(), fcntl.F_SETPIPE_SZ, PIPE_SIZE)
+            fcntl.fcntl(self._file, fcntl.F_SETPIPE_SZ, PIPE_SIZE)  # type: ignore[arg-type]
         except (ImportError, AttributeError, OSError):  # no such call on this system, or not a pipe
             pass

@@ -15,6 +15,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np  # numpy reads the number of threads when it is imported
 from numpy.typing import NDArray
 
+from wirecase.sources.pcapng_blocks import EPB
 from wirecase.sources.reading import MAX_TIME, Columns
 
 if TYPE_CHECKING:
@@ -22,17 +23,17 @@ if TYPE_CHECKING:
     from wirecase.sources.pcapng_blocks import Interface
 
 Array: TypeAlias = NDArray[Any]
+_STRETCH = 1 << 16
+"""32-bit words that are searched for blocks at first."""
 
 
-def take_pcapng(buffer: bytearray, found: list[int], end: int, interfaces: list[Interface], columns: Columns) -> int:
-    """Take enhanced packet blocks of one interface, in this machine's byte order; `found` are their 32-bit words.
+def take_pcapng(buffer: bytearray, at: int, end: int, interfaces: list[Interface], columns: Columns) -> int:
+    """Take the enhanced packet blocks of one interface, in this machine's byte order, that follow each other from `at`.
 
     Return where the first block stands that was not taken.
     """
-    at = found[0] * 4
     word: Array = np.frombuffer(buffer, dtype=np.uint32, count=end >> 2)
-    place: Array = np.array(found, dtype=np.int64)
-    place = place[place <= len(word) - 8]
+    place = _chain(word, at >> 2)
     if not len(place):
         return at
     total, number, high, low, caplen, length = (word[place + field].astype(np.int64) for field in range(1, 7))
@@ -57,6 +58,40 @@ def take_pcapng(buffer: bytearray, found: list[int], end: int, interfaces: list[
     columns.lengths += np.maximum(caplen, length)[:count].tolist()
     columns.times += (units * interface.factor // interface.divisor + interface.offset).tolist()
     return int(place[count - 1] * 4 + total[count - 1])
+
+
+def _chain(word: Array, first: int) -> Array:
+    """Return where, in 32-bit words, whole enhanced packet blocks follow each other from `first` on.
+
+    Wherever the type of such a block stands, one may begin; that both its lengths agree sorts out nearly all others. So
+    only those are left to step over that lie within a block. Stretches of growing length are looked at, so that the
+    end of a short chain costs little.
+    """
+    chain: list[Array] = []
+    stretch = _STRETCH
+    while first <= len(word) - 8:
+        after = min(first + stretch, len(word) - 7)
+        place = np.flatnonzero(word[first:after] == EPB) + first
+        length = word[place + 1] >> 2
+        last = place + length - 1
+        place = place[(length >= 8) & (word.take(last, mode="clip") == word[place + 1]) & (last < len(word))]
+        if not len(place) or place[0] != first:
+            break
+        following = place + (word[place + 1] >> 2)
+        breaks = np.flatnonzero(place[1:] != following[:-1]).tolist()
+        begin = 0
+        for index in (*breaks, len(place) - 1):
+            if index < begin:
+                continue
+            chain.append(place[begin : index + 1])
+            begin = int(np.searchsorted(place, following[index]))
+            if begin == len(place) or place[begin] != following[index]:
+                break
+        first = int(following[index])
+        if first < after:
+            break
+        stretch *= 2
+    return np.concatenate(chain) if chain else np.empty(0, dtype=np.int64)
 
 
 def take_pcap(buffer: bytearray, found: list[int], end: int, shape: RecordShape, columns: Columns) -> int:

@@ -34,6 +34,7 @@ class Source:
         """Bytes of a file on disk as they lie there; None for a stream, and before it was opened."""
         self._raw: RawInput | None = None
         self._passes = 0
+        self._begun = False
 
     @property
     def damages(self) -> list[Damage]:
@@ -53,7 +54,18 @@ class Source:
     @property
     def bytes_read(self) -> int:
         """Bytes of the input read so far in this pass, as they lie in the file: for showing progress."""
-        return self._raw.digest.size if self._raw and self._raw.digest else self.info.bytes
+        return self._raw.taken if self._raw else self.info.bytes
+
+    def begin(self) -> None:
+        """Open the input and read a large file ahead, until `batches` takes it from there.
+
+        Worth calling before something else takes its time. Raise `InputError` if the input cannot be opened.
+        """
+        self.close()
+        self._raw = raw = RawInput(self.path)
+        self._begun = True
+        if raw.regular and not compression(raw.peek(4)):
+            raw.ahead()
 
     def batches(self) -> Iterator[PacketBatch]:
         """Yield all packets in file order. A file can be read again by a second call, a pipe cannot.
@@ -77,6 +89,7 @@ class Source:
 
     def close(self) -> None:
         """Stop reading; harmless when nothing is open."""
+        self._begun = False
         if self._raw:
             self._raw.close()
             self._raw = None
@@ -92,11 +105,13 @@ class Source:
         self.close()
 
     def _read(self, *, digest: bool) -> Generator[PacketBatch, None, None]:
-        raw = RawInput(self.path, digest=digest)
+        begun, self._begun = self._begun and digest, False
+        raw = self._raw if begun and self._raw else RawInput(self.path, digest=digest)
         if self._passes and (self.path == "-" or not raw.regular):
             raise InputError(f"{shown(self.path)}: can be read only once")
         self._passes += digest
-        self.close()
+        if self._raw is not raw:
+            self.close()
         self._raw, self.size = raw, raw.size
         self._reading = reading = Reading(self.index)
         self.info = SourceInfo(self.path, format=self.info.format)
@@ -112,9 +127,10 @@ class Source:
             if reading.damages and not reading.packets:
                 raise InputError(f"{shown(self.path)}: no packet could be read: {reading.damages[0].reason}")
         finally:
+            raw.close()
             self._conclude(raw, reading)
             if self._raw is raw:
-                self.close()
+                self._raw = None
 
     def _recognise(self, raw: RawInput, reading: Reading, most: int) -> tuple[ByteStream, PacketReader]:
         """Find out by content how to read `raw`."""
@@ -123,9 +139,10 @@ class Source:
         size = FIRST_WINDOW if raw.size is None else min(raw.size + 1, most)
         if packed:
             stream, size = (GzipInput if packed == "gzip" else ZstdInput)(raw), FIRST_WINDOW
-        self._window = window = Window(stream, size)
+        ahead = raw.ahead() if raw.digest and not packed else None
+        self._window = window = Window(stream, size, ahead)
         window.ensure(4)
-        head = bytes(window.view[: min(window.end, HEAD)])
+        head = bytes(window.view[window.start : min(window.end, window.start + HEAD)])
         kind = capture_format(head)
         if not kind:
             if stream.problem and not head:

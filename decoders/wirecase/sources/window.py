@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wirecase.sources.ahead import HEADROOM, Piece, ReadAhead
 from wirecase.sources.raw import ByteStream
 
 WINDOW = 4 << 20
@@ -16,11 +17,14 @@ class Window:
     `fill` moves them to the front, which puts an end to whatever was handed out of the buffer before.
     """
 
-    __slots__ = ("_filled", "_spare", "_stream", "base", "buffer", "end", "final", "start", "view")
+    __slots__ = ("_ahead", "_filled", "_piece", "_spare", "_stream", "base", "buffer", "end", "final", "start", "view")
 
-    def __init__(self, stream: ByteStream, size: int = FIRST_WINDOW) -> None:
+    def __init__(self, stream: ByteStream, size: int = FIRST_WINDOW, ahead: ReadAhead | None = None) -> None:
+        """`ahead`, where there is one, reads `stream` in our place."""
         self._stream = stream
-        self.buffer = bytearray(size)
+        self._ahead = ahead
+        self._piece: Piece | None = None
+        self.buffer = bytearray(0 if ahead else size)
         self.view = memoryview(self.buffer)
         self.start = 0
         self.end = 0
@@ -38,6 +42,8 @@ class Window:
         """
         if self.final:
             return False
+        if self._ahead:
+            return self._next_piece(self._ahead)
         rest = self.end - self.start
         size = len(self.buffer)
         if self._filled and size < WINDOW:
@@ -66,6 +72,28 @@ class Window:
         if self.end == rest:
             return False
         self._stream.took(self.view[rest : self.end])
+        return True
+
+    def _next_piece(self, ahead: ReadAhead) -> bool:
+        """Go on with the buffer that was read ahead, and put what is left of this one before its bytes."""
+        piece = ahead.take()
+        if piece is None:
+            self.final = True
+            return False
+        used, rest = self._piece, self.view[self.start : self.end]
+        begin, offset = HEADROOM - len(rest), self.base + self.start
+        if begin >= 0:
+            self._piece, self.buffer, self.end = piece, piece.buffer, piece.end
+            self.buffer[begin:HEADROOM] = rest
+        else:  # a record longer than the headroom
+            begin = 0
+            self._piece, self.buffer = None, bytearray(rest) + memoryview(piece.buffer)[HEADROOM : piece.end]
+            self.end = len(self.buffer)
+            ahead.give_back(piece.buffer)
+        self.start, self.base = begin, offset - begin
+        self.view = memoryview(self.buffer)
+        if used:
+            ahead.give_back(used.buffer)
         return True
 
     def ensure(self, count: int) -> bool:
