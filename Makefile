@@ -1,13 +1,15 @@
 # One-word targets. `make` alone lists them.
-# PYTHON chooses the interpreter, VENV the folder of the virtual environment, BENCH the folder of the benchmark's captures.
+# PYTHON chooses the interpreter, VENV the folder of the virtual environment, BENCH the folder of the benchmark's captures,
+# FIDELITY the folder of what `make fidelity` records and finds.
 
 VENV   ?= .venv
 BENCH  ?= /tmp/wirecase-bench
+FIDELITY ?= /tmp/wirecase-fidelity
 BIN    := $(VENV)/bin
 CHECKED := cli decoders tests fixtures
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format types imports fuzz readme bench full clean
+.PHONY: help setup demo test lint format types imports fuzz readme bench fidelity full clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,7 +72,12 @@ bench: $(VENV)/ready ## compare speed and memory with tshark (ten minutes, 1.3 G
 	@test -e $(BENCH)/tiny.json || $(BIN)/python tests/benchmarks/generate.py $(BENCH)
 	@$(BIN)/python tests/benchmarks/compare.py $(BENCH)
 
-full: lint types imports test ## everything, with long fuzzing
+fidelity: setup ## compare replays with live sessions of real clients (half an hour; root, tcpdump and the clients' compilers)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[peers]'
+	@$(MAKE) --no-print-directory --keep-going -C fixtures/clients build || echo "clients that could not be built are left out"
+	@$(BIN)/python tests/fidelity/run.py --output $(FIDELITY)
+
+full: lint types imports test fidelity ## everything, with long fuzzing
 	@WIRECASE_FUZZ_SECONDS=600 $(BIN)/python -m pytest -q tests/fuzz
 
 clean: ## remove what was made

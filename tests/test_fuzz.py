@@ -43,13 +43,21 @@ def packet_by_packet(path: Path) -> Diagnosis:
     """What `diagnose` does, with batches of one packet."""
     options = Options(sources=[str(path)])
     opened = open_sources(options.sources)
-    pipeline = Pipeline(options)
+    pipeline, closer = Pipeline(options), Pipeline(options, on_call=lambda _call, _findings: None)
     for source in opened.sources:
         with source:
             for batch in source.batches():
                 for single in singles(batch):
                     pipeline.feed(single)
-    return pipeline.finish(list(opened.sources), [str(f) for f in opened.failures], interrupted=False)
+                    closer.feed(single)
+    book = pipeline.settle()
+    again = book.worth_a_closer_look(pipeline.log.totals.total)
+    return pipeline.finish(
+        list(opened.sources),
+        [str(f) for f in opened.failures],
+        interrupted=False,
+        closer=closer.settle() if again else None,
+    )
 
 
 def findings(found: Diagnosis) -> Any:

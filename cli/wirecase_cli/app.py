@@ -10,7 +10,7 @@ import typer
 
 from wirecase.errors import UsageError
 
-COMMANDS = ("diagnose", "calls", "show", "extract", "verify", "doctor", "guide")
+COMMANDS = ("diagnose", "calls", "show", "extract", "verify", "replay", "doctor", "guide")
 """In the order of the help text. Each is a function of the same name in a module of the same name in `commands`."""
 
 # Typer's own classes of command-line errors have no public name of their own; BadParameter has, and stands below them.

@@ -2,9 +2,9 @@
 
 ==== =================================================================================
 0    fine; for ``diagnose``: no finding at or above ``--fail-on``
-1    findings at or above ``--fail-on``, or something that ``doctor`` requires is missing
+1    findings at or above ``--fail-on``, a client failed its replay, or ``doctor`` misses something required
 2    the command line is wrong
-3    an input could not be read
+3    an input could not be read, or a case cannot be replayed
 4    the verdict could not be told: the report could not be written
 70   a defect of wirecase
 130  interrupted, after printing what is known so far

@@ -54,6 +54,58 @@ def interruptible(sources: list[str]) -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, before)
 
 
+def to_stderr(text: str) -> None:
+    """Write harmless text to standard error."""
+    if sys.stderr is not None:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
+@contextmanager
+def stoppable() -> Iterator[Callable[[], bool]]:
+    """Turn the first Ctrl-C (or TERM, or the end of the terminal) into a request to stop and report.
+
+    A second Ctrl-C ends the command at once.
+    """
+    stopped = False
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        nonlocal stopped
+        stopped = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(number, on_signal) for number in numbers]
+    try:
+        yield lambda: stopped
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+@contextmanager
+def round_progress(rounds: int) -> Iterator[Callable[[int, int, str], None] | None]:
+    """Show how many rounds are done, on standard error and only if a person looks at it."""
+    if rounds < 2 or sys.stderr is None or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("rounds"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[failed]}"),
+               TimeRemainingColumn())  # fmt: skip
+    failures = 0
+    with Progress(*columns, console=Console(stderr=True), transient=True, refresh_per_second=5) as bar:
+        task = bar.add_task("rounds", total=rounds, failed="")
+
+        def update(done: int, total: int, outcome: str) -> None:
+            nonlocal failures
+            failures += outcome == "fail"
+            bar.update(task, completed=done, total=total, failed=f"{failures} failed" if failures else "")
+
+        yield update
+
+
 @contextmanager
 def progress() -> Iterator[Callable[[int, int | None], None] | None]:
     """Show how far reading has come, on standard error and only if a person looks at it."""

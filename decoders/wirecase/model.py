@@ -119,6 +119,10 @@ class PacketBatch:
     """Capture time of each packet, ns since the epoch."""
     first_number: int
     """``frame.number`` of the first packet; the others follow by one."""
+    lane: int = -1
+    """Sources of one number follow each other in time and share their connections; -1 where nobody has found out."""
+    form: FormFacts | None = None
+    """Set where the packets were made up from evidence that is no packet capture."""
 
 
 class Stretch:
@@ -212,6 +216,56 @@ class BodySink(Protocol):
 
 
 @dataclass(slots=True)
+class UnseenEnd:
+    """A call whose end the evidence does not show although it was over."""
+
+    record: int
+    """Number of the record that shows it last."""
+    time: int
+    """When, ns since the epoch; 0 if the evidence has no time."""
+    path: str
+    text: str
+    """What is known of the end, one phrase."""
+    severity: Severity = "warning"
+    """``error`` where the evidence itself calls it a failure: a reset may as well be a client's own wish."""
+
+
+@dataclass(slots=True)
+class FormFacts:
+    """What evidence that is no packet capture cannot show, and how its packets are to be taken."""
+
+    name: str
+    """What it is, for a sentence: ``an Envoy tap trace``."""
+    level: Literal["bytes", "messages"]
+    """``bytes``: byte streams as they were, in made-up TCP packets. ``messages``: headers and bodies, in made-up
+    HTTP/2. What was made up is no evidence."""
+    limits: tuple[str, ...] = ()
+    """What the form cannot show, one phrase each."""
+    own_numbers: bool = True
+    """True if packet numbers are those of the form's records; False if they are real ``frame.number`` values."""
+    ordered: bool = True
+    """False if it is not known which side's bytes came first."""
+    client_log: bool = False
+    """Some statuses stand in a client's own log: its library may have made them up without the server."""
+    connections: int = 0
+    """Connections whose end the form would tell, and how many of them it said were closed (by whom it does not say)."""
+    closed: int = 0
+    truncated: int = 0
+    """Payloads of which the evidence holds only the beginning."""
+    unseen_ends: list[UnseenEnd] = field(default_factory=list)
+    """The first 100."""
+    unseen_count: int = 0
+    untold: int = 0
+    """Calls that may well have ended with a status that the form has no place for."""
+
+    def ended_unseen(self, record: int, time: int, path: str, text: str, severity: Severity = "warning") -> None:
+        """Note a call whose end is not shown."""
+        self.unseen_count += 1
+        if len(self.unseen_ends) < 100:
+            self.unseen_ends.append(UnseenEnd(record, time, path, text, severity))
+
+
+@dataclass(slots=True)
 class SourceInfo:
     """One input as the report names it."""
 
@@ -227,6 +281,12 @@ class SourceInfo:
     """Time of the earliest packet, ns since the epoch."""
     last: int | None = None
     """Time of the latest packet."""
+    dropped: int | None = None
+    """Packets that were lost before they were written, as the capture tool counts them; None where it does not say."""
+    engine: str = ""
+    """Who took the packets apart down to TCP: ``Wireshark 4.0.17``, or empty for wirecase itself."""
+    form: FormFacts | None = None
+    """Set for evidence that is no packet capture."""
 
 
 @dataclass(slots=True)
@@ -300,6 +360,16 @@ class Occurrence:
     time: int | None
 
 
+@dataclass(slots=True, frozen=True)
+class Leg:
+    """One stretch of a call's way: before or behind a proxy, a NAT, a mirror."""
+
+    connection: ConnectionRef
+    stream: int
+    call: int | None
+    """Number of the call, where it has one of its own."""
+
+
 @dataclass(slots=True)
 class Finding:
     """One fault of one kind on one connection, whatever the number of streams that it hit."""
@@ -334,6 +404,8 @@ class Finding:
     ids: dict[str, str] = field(default_factory=dict)
     """Correlation ids that the call carried: ``traceparent``, ``x-request-id``, ``cf-ray`` …"""
     references: list[str] = field(default_factory=list)
+    legs: list[Leg] = field(default_factory=list)
+    """All legs on which its call was captured, from the client on; empty if there is only one."""
 
 
 @dataclass(slots=True)
@@ -373,6 +445,10 @@ class CallTotals:
     """Still open when the capture ended, or with an end that it does not show; nothing wrong was seen."""
     by_status: dict[str, int] = field(default_factory=dict)
     """Calls by grpc-status name as it stood on the wire; ``none`` where there was no status."""
+    legs: int = 0
+    """Calls that are in none of these counts, since they are another leg (behind a proxy, a NAT) of one that is."""
+    doubtful: int = 0
+    """Calls that may be counted twice: a proxy's both sides were captured, and its calls could not be told apart."""
 
 
 @dataclass(slots=True)
@@ -404,6 +480,69 @@ class Accounting:
 
 
 @dataclass(slots=True)
+class Compared:
+    """One number as wirecase and as Wireshark have it."""
+
+    ours: int
+    theirs: int
+
+    def add(self, ours: int, theirs: int) -> None:
+        """Add to both."""
+        self.ours += ours
+        self.theirs += theirs
+
+    @property
+    def agrees(self) -> bool:
+        """Both have the same number."""
+        return self.ours == self.theirs
+
+
+@dataclass(slots=True)
+class Difference:
+    """A connection on which wirecase and Wireshark count differently."""
+
+    connection: ConnectionRef | None
+    """None if it is HTTP/2 for Wireshark only."""
+    source: int
+    packet: int
+    """Its first packet."""
+    what: Literal["frames", "messages"]
+    ours: int
+    theirs: int
+    reason: str
+    """Why they may well differ; empty if no reason is known."""
+
+
+@dataclass(slots=True)
+class CrossCheck:
+    """How the counts of a diagnosis compare with those of Wireshark's dissectors."""
+
+    engine: str
+    """``Wireshark 4.0.17``."""
+    connections: Compared
+    """TCP connections."""
+    frames: Compared
+    """HTTP/2 frames."""
+    messages: Compared
+    """gRPC messages."""
+    by_type: dict[str, Compared]
+    """HTTP/2 frames by the name of their type, ``other`` for types that RFC 9113 does not define."""
+    differences: list[Difference]
+    """The first 100."""
+    differing: int
+    """How many there are in all."""
+    unexplained: int
+    """How many of them have no known reason."""
+    notes: list[str]
+    """What tshark complained about, one line each."""
+
+    @property
+    def agrees(self) -> bool:
+        """Frames and messages are the same on every connection."""
+        return not self.differing and self.connections.agrees and not self.notes
+
+
+@dataclass(slots=True)
 class Diagnosis:
     """All that `diagnose` found; every report is drawn from this."""
 
@@ -420,3 +559,5 @@ class Diagnosis:
     damaged: list[Damage] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     """Inputs that could not be read at all, one line each."""
+    cross_check: CrossCheck | None = None
+    """How Wireshark's counts compare, where that was asked for."""

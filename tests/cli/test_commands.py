@@ -160,7 +160,7 @@ def test_a_defect_is_one_line_and_a_traceback_only_on_demand(
         ["diagnose", "--output", "/nonexistent/report", "x"],
         ["diagnose", "--output", "/", "x"],
         ["diagnose", "--keylog"],
-        ["replay", "x"],
+        ["replay"],
         ["guide", "nonsense"],
         ["doctor", "--format", "markdown"],
     ],
@@ -442,17 +442,19 @@ def test_doctor(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_doctor_names_what_is_missing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from wirecase.sources.tshark import program
     from wirecase_cli.commands import doctor
 
     monkeypatch.setattr(doctor, "_MODULES", (("no_such_module", "no-such", True, ""),))
     monkeypatch.setattr(doctor, "_find", lambda name: None)
+    monkeypatch.setattr(program, "find", lambda: None)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.delenv("SSLKEYLOGFILE", raising=False)
     assert main(["doctor"]) == 1
     out = capsys.readouterr().out
     assert "missing, and required" in out
     assert "-m pip install no-such" in out
-    assert "sudo apt-get install tshark" in out
+    assert program.install_hint() in out
     assert "captures that others took can be diagnosed" in out
 
 

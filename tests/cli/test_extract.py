@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -99,3 +101,43 @@ def test_names_of_files_do_not_travel(tmp_path, capsys):
     named.write_bytes(Path(FLAG).read_bytes())
     assert main(["extract", str(named), "-o", str(tmp_path / "case.pcapng")]) == 0
     assert b"4711" not in (tmp_path / "case.pcapng").read_bytes()
+
+
+@pytest.mark.parametrize("stage", ["_choose", "cut", "compare", "annotate"])
+def test_ctrl_c_leaves_nothing_behind(stage, tmp_path, monkeypatch, capsys):
+    from wirecase.case import extract as room
+
+    real = getattr(room, stage)
+
+    def interrupted(*args, **options):
+        real(*args, **options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(room, stage, interrupted)
+    assert main(["extract", FLAG, "-o", str(tmp_path / "case.pcapng")]) == 130
+    told = capsys.readouterr()
+    assert told.out == "" and told.err == "wirecase: interrupted: nothing was written\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="there is no /proc to see open files in")
+def test_a_signal_ends_it(tmp_path):
+    """While a large capture is read."""
+    source = tmp_path / "large.pcap"
+    with open(source, "wb") as file:
+        for _ in range(700):
+            file.write(Path(INCIDENT).read_bytes())
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    run = subprocess.Popen(
+        [sys.executable, "-m", "wirecase_cli", "extract", str(source), "-o", str(tmp_path / "case.pcapng")],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True,
+    )  # fmt: skip
+    handles = Path(f"/proc/{run.pid}/fd")
+    for _ in range(1000):
+        if any(os.path.realpath(one) == str(source) for one in handles.iterdir()):
+            break
+        time.sleep(0.01)
+    run.send_signal(signal.SIGINT)
+    out, err = run.communicate(timeout=60)
+    assert (run.returncode, out, err) == (130, "", "wirecase: interrupted: nothing was written\n")
+    assert [one.name for one in tmp_path.iterdir()] == ["large.pcap"]

@@ -63,6 +63,7 @@ def test_names_and_values(incident_diagnosis: Diagnosis) -> None:
         "call": 3,
         "path": "/arrow.flight.protocol.FlightService/DoGet",
         "packet": 42,
+        "record": None,
         "time": "2025-06-01T12:00:00.164456789Z",
     }
     evidence = flag["evidence"][0]

@@ -6,7 +6,8 @@ from captured import ACK, PSH, RST, SYN, Capture, findings, rules
 from h2_bytes import data, message
 
 from wirecase.model import Damage, Diagnosis, SourceInfo
-from wirecase.rules.observer import check_encrypted, check_file_damaged
+from wirecase.rules.observer import check_file_damaged
+from wirecase.rules.tls_keys import check_encrypted
 from wirecase.session.run import Run
 
 LIMITS = (
@@ -118,12 +119,15 @@ def test_a_reset_outside_of_the_window() -> None:
 
 def test_tls_without_keys() -> None:
     capture = Capture()
-    hello = bytes.fromhex("16030100f8010000f40303") + bytes(242)
+    hello = bytes.fromhex("160301002d010000290303") + bytes(33) + bytes.fromhex("0002c02f0100")
+    answer = bytes.fromhex("160303002a020000260303") + bytes(33) + bytes.fromhex("c02f00")
     for port in (1, 2, 3):
         connection = capture.connect(f"10.0.0.1:4000{port}", "10.0.0.2:443")
-        connection.client(hello).server(bytes.fromhex("160303007a0200") + bytes(120)).close()
+        connection.client(hello).server(answer).client(bytes.fromhex("14030300010117030300050000000000")).close()
     (found,) = findings(capture, "obs-encrypted")
     assert (found.details["connections"], found.details["servers"]) == (3, ["10.0.0.2:443"])
+    assert found.details["reason"] == "no-keys"
+    assert found.details["seen"][0]["cipher"] == "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"
     diagnosis: Diagnosis = capture.diagnose()
     assert "3 TLS connections without keys" in diagnosis.verdict.not_inspected
     assert "3 TLS connections without keys" in diagnosis.verdict.headline

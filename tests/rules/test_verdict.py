@@ -9,7 +9,7 @@ from h2_bytes import data, message, rst
 
 from wirecase.model import CallTotals, ConnectionRef, Damage, Finding, Occurrence, Severity, Verdict
 from wirecase.rules.verdict import verdict
-from wirecase.session.run import Run
+from wirecase.session.run import Hidden, Run
 
 
 def run(total: int = 0, ok: int = 0, **facts: object) -> Run:
@@ -59,11 +59,11 @@ def test_a_clean_capture_is_said_to_be_clean_with_its_counts() -> None:
 
 
 def test_what_was_not_inspected_never_reads_as_clean() -> None:
-    told = verdict([], run(0, 0, protocols=Counter(tls=3), encrypted_peers=Counter({"s:443": 3})))
+    told = verdict([], run(0, 0, protocols=Counter(tls=3), hidden={"no-keys": Hidden(3, Counter({"s:443": 3}))}))
     assert "3 TLS connections without keys" in told.not_inspected
     assert "3 TLS connections without keys" in told.headline
     assert "nothing can be said" in told.headline
-    half = verdict([], run(2, 2, protocols=Counter(h2=1, tls=1), encrypted_peers=Counter({"s:443": 1})))
+    half = verdict([], run(2, 2, protocols=Counter(h2=1, tls=1), hidden={"no-keys": Hidden(1, Counter({"s:443": 1}))}))
     assert "found" not in half.headline.split(":")[0]
     assert "1 TLS connection without keys" in half.headline
 

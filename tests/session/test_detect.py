@@ -133,7 +133,8 @@ def test_tls() -> None:
         Conversation().open().send(CLIENT, TLS_HELLO).send(SERVER, TLS_HELLO).send(CLIENT, b"\x17\x03\x03\0\5hello")
     )
     assert done.session.protocol == "tls"
-    assert done.accounting.skipped == {"TLS without keys": 2 * len(TLS_HELLO) + 10}
+    assert done.session.tls is not None and done.session.tls.hidden == "no-server-hello"
+    assert done.accounting.skipped == {"TLS whose handshake was not captured": 10}
 
 
 def test_tls_in_mid_connection() -> None:

@@ -68,7 +68,10 @@ def test_one_bad_file_does_not_keep_the_others_from_being_read(tmp_path: Path) -
     opened = open_sources([str(tmp_path / "bad"), good, str(tmp_path / "none")])
     assert [source.path for source in opened] == [good]
     assert [str(failure).rpartition("/")[2] for failure in opened.failures] == [
-        "bad: not a capture: it begins with zeros; wirecase reads pcap and pcapng, plain, gzip or zstd",
+        (
+            "bad: not a capture: it begins with zeros; wirecase reads pcap and pcapng, plain, gzip or zstd "
+            "(and more: wirecase guide evidence)"
+        ),
         "none: cannot be opened: No such file or directory",
     ]
 

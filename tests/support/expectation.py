@@ -29,7 +29,7 @@ TEXT = 60
 
 def cases() -> list[str]:
     """The names of all fixtures."""
-    return sorted(folder.name for folder in FIXTURES.iterdir() if list(folder.glob("capture.pcap*")))
+    return sorted(folder.name for folder in FIXTURES.iterdir() if list(folder.glob("capture.*")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Answer:
 @cache
 def diagnose(case: str) -> Answer:
     """Diagnose a fixture's capture from within its folder, so that its path is the same on every machine."""
-    (capture,) = (FIXTURES / case).glob("capture.pcap*")
+    (capture,) = (FIXTURES / case).glob("capture.*")
     out, err, home = io.StringIO(), io.StringIO(), Path.cwd()
     os.chdir(capture.parent)
     try:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wirecase.errors import InputError
-from wirecase_cli import output, running
-from wirecase_cli.commands.options import Keylogs, Ports, Sources, Where
+from wirecase_cli import engine, output, running
+from wirecase_cli.commands.options import Keylogs, Ports, Raw, Sources, Where, key_logs, named
 
 if TYPE_CHECKING:
     from wirecase.listing import CallList
@@ -48,6 +48,9 @@ def calls(
     ] = Format.terminal,
     keylogs: Keylogs = None,
     ports: Ports = None,
+    raw: Raw = False,
+    unwrap: engine.Engine = engine.Name.native,
+    preferences: engine.Preferences = None,
 ) -> int:
     """List the calls of a capture, one a line.
 
@@ -57,11 +60,20 @@ def calls(
     wirecase, 130 interrupted (what is known so far is printed).
     """
     running.check_stdin(sources, "calls")
+    sources = named(sources, raw=raw)
     from wirecase import listing, pipeline, query
 
     wanted = None if where is None else query.compile_filter(where)
-    options = pipeline.Options(list(sources), keylogs=[str(one) for one in keylogs or []], ports=list(ports or []))
-    with running.interruptible(sources) as stop, running.progress() as progress:
+    engine.check(unwrap, preferences)
+    with (
+        engine.readable(sources, unwrap) as names,
+        running.interruptible(names) as stop,
+        running.progress() as progress,
+    ):
+        options = pipeline.Options(
+            list(names), keylogs=key_logs(keylogs), ports=list(ports or []),
+            open=engine.opener(unwrap, preferences, stop),
+        )  # fmt: skip
         try:
             found = listing.list_calls(options, where=wanted, sort=sort, limit=limit, progress=progress, stop=stop)
         except InputError:
@@ -69,6 +81,7 @@ def calls(
                 raise KeyboardInterrupt from None
             raise
         found.diagnosis.interrupted = found.diagnosis.interrupted or stop()
+        engine.rename(found.diagnosis, names, sources)
     diagnosis = found.diagnosis
     for failure in diagnosis.failures:
         running.tell(failure)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wirecase.errors import InputError, UsageError
-from wirecase_cli import moments, output, running
-from wirecase_cli.commands.options import Keylogs, Ports, Sources
+from wirecase_cli import engine, moments, output, running
+from wirecase_cli.commands.options import Keylogs, Ports, Raw, Sources, key_logs, named
 
 if TYPE_CHECKING:
     from wirecase.model import Diagnosis
@@ -58,6 +58,7 @@ def diagnose(
     force: Annotated[bool, typer.Option("--force", help="Overwrite FILE if it exists.")] = False,
     keylogs: Keylogs = None,
     ports: Ports = None,
+    raw: Raw = False,
     fail_on: Annotated[
         FailOn,
         typer.Option(
@@ -93,6 +94,34 @@ def diagnose(
             show_default=False,
         ),
     ] = None,
+    follow: Annotated[
+        bool,
+        typer.Option(
+            "--follow",
+            help="Read the newest file on while it is being written, and those of its ring that come after it, until "
+            "Ctrl-C.",
+        ),
+    ] = False,
+    follow_timeout: Annotated[
+        float | None,
+        typer.Option(
+            "--follow-timeout",
+            metavar="SECONDS",
+            min=0,
+            help="With --follow: end when nothing was written for so long.",
+            show_default=False,
+        ),
+    ] = None,
+    unwrap: engine.Engine = engine.Name.native,
+    preferences: engine.Preferences = None,
+    cross_check: Annotated[
+        bool,
+        typer.Option(
+            "--cross-check",
+            help="Let Wireshark's dissectors read the same captures, and say whether they see the same frames and "
+            "messages.",
+        ),
+    ] = False,
 ) -> int:
     """Say why gRPC calls in a capture failed, and prove it.
 
@@ -102,34 +131,55 @@ def diagnose(
     running.check_stdin(sources, "diagnose")
     if file is not None:
         output.check_file(file, sources, force=force)
+    sources = named(sources, raw=raw)
     begin = None if since is None else moments.parse(since, "--since")
     end = None if until is None else moments.parse(until, "--until")
     if begin is not None and end is not None and end < begin:
         raise UsageError("--until lies before --since")
+    if follow_timeout is not None and not follow:
+        raise UsageError("--follow-timeout goes with --follow")
+    if follow and (cross_check or unwrap is engine.Name.tshark):
+        raise UsageError("--follow reads files as they grow, tshark reads whole ones: leave one of them out")
+    if cross_check and (since, until, host, path) != (None, None, None, None):
+        raise UsageError("--cross-check compares whole captures: leave out --since, --until, --host and --path")
+    engine.check(unwrap, preferences, cross_check=cross_check)
 
-    with running.interruptible(sources) as stop, running.progress() as progress:
+    with (
+        engine.readable(sources, unwrap, again=cross_check) as names,
+        running.interruptible(names) as stop,
+        running.progress() as progress,
+    ):
         try:
-            from wirecase.sources import open_sources
+            opener = engine.opener(unwrap, preferences, stop)
+            if follow:
+                from wirecase.sources import Follow, open_sources
 
-            opened = open_sources(sources)
+                opened = open_sources(names, follow=Follow(stop, follow_timeout))
+            else:
+                opened = opener(names)
             opened.begin()  # a large file is read while the rest is imported
             from wirecase import pipeline
 
             options = pipeline.Options(
-                sources=list(sources),
-                keylogs=[str(one) for one in keylogs or []],
+                sources=list(names),
+                keylogs=key_logs(keylogs),
                 ports=list(ports or []),
                 since=begin,
                 until=end,
                 host=host,
                 path=path,
+                open=opener,
             )
-            found = pipeline.diagnose(options, progress=progress, stop=stop, opened=opened)
+            if cross_check:
+                found = engine.compared(options, opened, preferences, progress, stop)
+            else:
+                found = pipeline.diagnose(options, progress=progress, stop=stop, opened=opened)
         except InputError:
             if stop():  # so early that nothing was read
                 raise KeyboardInterrupt from None
             raise
         found.interrupted = found.interrupted or stop()
+        engine.rename(found, names, sources)
     for failure in found.failures:
         running.tell(failure)
     if report is not Format.json and found.failures and not any(source.packets for source in found.sources):
@@ -157,9 +207,9 @@ def _render(found: Diagnosis, report: Format, *, to_file: bool) -> str:
 
         return json_v1.render(found)
     if report is Format.markdown:
-        from wirecase_cli.reports import markdown
+        from wirecase_cli.reports import case_notes, markdown
 
-        return markdown.render(found)
+        return markdown.render(found, case_notes.gather(found))
     from wirecase_cli.reports import screen, terminal
 
     return terminal.render(found, screen.plain() if to_file else screen.of_stdout())

@@ -47,6 +47,7 @@ _MODULES = (
     ("typer", "typer", True, ""),
     ("rich", "rich", True, ""),
     ("numpy", "numpy", True, ""),
+    ("pyshark", "pyshark", False, "all but show --dissect works without it"),
     ("compression.zstd", None, False, _NO_ZSTD)
     if sys.version_info >= (3, 14)
     else ("zstandard", "zstandard", False, _NO_ZSTD),
@@ -54,7 +55,6 @@ _MODULES = (
 
 _TOOLS = (
     # name, option that prints the version, what works without it, package
-    ("tshark", "--version", "diagnose works without it; it is only a second opinion", "tshark"),
     ("dumpcap", "--version", "any other tool that writes pcap or pcapng does", "wireshark-common"),
     ("tcpdump", "--version", "any other tool that writes pcap or pcapng does", "tcpdump"),
 )
@@ -76,7 +76,15 @@ def doctor(
 
 def examine() -> list[Check]:
     """Look at everything, one after the other; nothing here changes the machine."""
-    return [_python(), *map(_module, _MODULES), *map(_tool, _TOOLS), *_rights(), _key_log(), *_terminal()]
+    return [
+        _python(),
+        *map(_module, _MODULES),
+        _tshark(),
+        *map(_tool, _TOOLS),
+        *_rights(),
+        _key_log(),
+        *_terminal(),
+    ]
 
 
 def _python() -> Check:
@@ -101,6 +109,20 @@ def _module(entry: tuple[str, str | None, bool, str]) -> Check:
         return Check("Python", name, "missing", "", required, without, install)
     except Exception as error:  # noqa: BLE001 - a compiled module may fail in any way of its own
         return Check("Python", name, "broken", f"{type(error).__name__}: {error}", required, without, install)
+
+
+def _tshark() -> Check:
+    from wirecase.sources.tshark import program
+
+    name, without = "tshark", "all but --engine tshark, --cross-check and show --dissect works without it"
+    path = program.find()
+    if path is None:
+        return Check("Tools", name, "missing", "", False, without, program.install_hint())
+    try:
+        there = program.tshark()
+    except program.TsharkError as error:
+        return Check("Tools", name, "broken", str(error), False, without, program.install_hint())
+    return Check("Tools", name, "ok", f"{there.name} ({path})")
 
 
 def _tool(entry: tuple[str, str, str, str]) -> Check:

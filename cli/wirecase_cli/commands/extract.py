@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,17 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wirecase.errors import UsageError
-from wirecase_cli import output, running
-from wirecase_cli.commands.options import Ports, Sources, Where
+from wirecase_cli import engine, output, running
+from wirecase_cli.commands.options import Keylogs, Ports, Raw, Sources, Where, key_logs, named
 
 if TYPE_CHECKING:
-    from typing import IO
-
-    from wirecase.case.extract import Extracted, Search
-    from wirecase.case.redact import Redactor
+    from wirecase.case.extract import Extracted
     from wirecase.case.select import CallFilter
 
 OK = 0
+INTERRUPTED = 130
 
 
 class Payloads(StrEnum):
@@ -74,8 +72,21 @@ def extract(
             show_default=False,
         ),
     ] = None,
+    markdown: Annotated[
+        Path | None,
+        typer.Option(
+            "--markdown",
+            metavar="FILE",
+            help="Also write a report about the case as Markdown, to paste into an issue tracker beside it.",
+            show_default=False,
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite FILE if it exists.")] = False,
+    keylogs: Keylogs = None,
     ports: Ports = None,
+    raw: Raw = False,
+    unwrap: engine.Engine = engine.Name.native,
+    preferences: engine.Preferences = None,
 ) -> int:
     """Cut the calls of a finding out of a capture, redacted: a small capture that still shows the fault.
 
@@ -85,11 +96,17 @@ def extract(
     running.check_stdin(sources, "extract")
     if sum((finding is not None, call is not None, where is not None)) > 1:
         raise UsageError("--finding, --call and --where exclude each other")
+    engine.check(unwrap, preferences)
     output.check_file(file, sources, force=force, device=False)
+    if markdown is not None:
+        output.check_file(markdown, sources, force=force)
+        if os.path.abspath(markdown) == os.path.abspath(file):
+            raise UsageError(f"--markdown {markdown} is the case itself")
+    sources = named(sources, raw=raw)
 
     from wirecase.case.extract import Request
     from wirecase.case.extract import extract as write_case
-    from wirecase.case.redact import Policy, Redactor
+    from wirecase.case.redact import Policy, Redactor, searching
     from wirecase.case.select import Selection
 
     kept = frozenset(name.lower() for name in keep_secrets or [])
@@ -97,12 +114,31 @@ def extract(
         Policy(payloads=payloads.value, keep=kept, keep_addresses="addresses" in kept, keep_hosts="hosts" in kept)
     )
     selection = Selection(finding, call, None if where is None else _filter(where), context)
-    command = _command(finding, call, where, context, payloads.value, sorted(kept))
-    with running.rereadable(sources) as files, running.progress() as progress:
-        request = Request(files, file, selection, list(ports or []), payloads.value, command)
-        made = write_case(request, masks, search=_search(masks), progress=progress)
+    command = _command(finding, call, where, context, payloads.value, sorted(kept), unwrap)
+    try:
+        with running.rereadable(sources) as files, running.progress() as progress:
+            request = Request(
+                files, file, selection, list(ports or []), engine.opener(unwrap, preferences), payloads.value, command,
+                key_logs(keylogs),
+            )  # fmt: skip
+            made = write_case(request, masks, search=searching(masks), progress=progress)
+    except KeyboardInterrupt:
+        running.tell("interrupted: nothing was written")
+        return INTERRUPTED
+    if markdown is not None:
+        _report(file, markdown, list(ports or []))
     output.to_stdout(_told(made))
     return OK
+
+
+def _report(case: Path, target: Path, ports: list[int]) -> None:
+    """Write the Markdown report about a case that was just written."""
+    from wirecase import pipeline
+    from wirecase_cli.reports import case_notes
+    from wirecase_cli.reports import markdown as page
+
+    found = pipeline.diagnose(pipeline.Options([str(case)], ports=ports))
+    output.to_file(target, page.render(found, case_notes.gather(found)))
 
 
 def _filter(text: str) -> CallFilter:
@@ -114,32 +150,10 @@ def _filter(text: str) -> CallFilter:
     return lambda call, named: wanted(query.row_of(call, named))
 
 
-def _search(masks: Redactor) -> Search:
-    """Return what looks for all that was removed, in pieces that overlap."""
-    step, overlap = 4 << 20, 1 << 16
-
-    def find(file: IO[bytes], kept: Sequence[bytes]) -> list[str]:
-        from wirecase.case.redact import search
-
-        secrets = masks.secrets
-        data, at = b"", 0
-        while piece := file.read(step):
-            data = data[-overlap:] + piece
-            at += len(piece)
-            for text in kept:
-                data = data.replace(text, bytes(len(text)))
-            hits = search(data, secrets)
-            if hits:
-                first = hits[0]
-                return [f"{first.encoding}, at byte {at - len(data) + first.offset}"]
-        return []
-
-    return find
-
-
 def _command(
-    finding: str | None, call: int | None, where: str | None, context: int, payloads: str, kept: list[str]
-) -> str:
+    finding: str | None, call: int | None, where: str | None, context: int, payloads: str, kept: list[str],
+    unwrap: engine.Name,
+) -> str:  # fmt: skip
     """Return the command without names of files: those may tell more than the case."""
     parts = ["wirecase extract SOURCE"]
     if finding is not None:
@@ -152,6 +166,8 @@ def _command(
         parts.append(f"--context {context}")
     parts.append(f"--payloads {payloads}")
     parts += [f"--keep-secrets {name}" for name in kept]
+    if unwrap is not engine.Name.native:
+        parts.append(f"--engine {unwrap.value}")
     return " ".join(parts)
 
 
@@ -170,6 +186,8 @@ def _told(made: Extracted) -> str:
         if added:
             lines.append(f"  {note['client']} to {note['server']}: {', '.join(added)}")
     lines.append(f"  payloads: {made.manifest['redaction'].get('payloads')}; check it with: wirecase verify FILE")
+    lines.append("  to paste into a report: wirecase diagnose --format markdown FILE")
+    lines.append("  to serve it to a client: wirecase replay FILE -- ./client {target}")
     return "\n".join(lines) + "\n"
 
 

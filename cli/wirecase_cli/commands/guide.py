@@ -14,8 +14,11 @@ from wirecase_cli import output
 
 PAGES = {
     "capturing": "how to take a capture that can be diagnosed, and TLS keys",
+    "evidence": "Envoy taps, gRPC binary logs, HAR and others: how to record them, what they lose",
     "reading-a-report": "what the parts of a report mean",
     "filters": "the filter language of --where: fields, operators, examples",
+    "tshark": "Wireshark as a second engine: unusual tunnels, a second count, one packet dissected",
+    "replay": "a recorded fault served to a client: checks, expectations, recipes for tests",
     "exit-status": "what the exit statuses mean",
 }
 

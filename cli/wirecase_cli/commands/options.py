@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -16,12 +18,20 @@ Sources = Annotated[
         show_default=False,
     ),
 ]
+Raw = Annotated[
+    bool,
+    typer.Option(
+        "--raw",
+        help="SOURCEs are raw bytes, two files for each connection: what the client sent, then what the server sent.",
+    ),
+]
 Keylogs = Annotated[
     list[Path] | None,
     typer.Option(
         "--keylog",
         metavar="FILE",
-        help="TLS keys in the SSLKEYLOGFILE format. May be given several times.",
+        help="TLS keys in the SSLKEYLOGFILE format, or a folder of such files. May be given several times; the file "
+        "that the environment's SSLKEYLOGFILE names is read, too.",
         show_default=False,
     ),
 ]
@@ -47,3 +57,21 @@ Where = Annotated[
         show_default=False,
     ),
 ]
+
+
+def named(sources: list[str], *, raw: bool) -> list[str]:
+    """Return the sources of a command, those of ``--raw`` as pairs. Raise `UsageError` if one has no other half."""
+    if not raw:
+        return sources
+    from wirecase.sources.byte_pair import pairs
+
+    return pairs(sources)
+
+
+def key_logs(named: Iterable[Path] | None) -> list[str]:
+    """Return the key logs to read: those named, and the one of the environment if it is there."""
+    found = [str(one) for one in named or ()]
+    usual = os.environ.get("SSLKEYLOGFILE", "")
+    if usual and usual not in found and os.path.isfile(usual) and os.access(usual, os.R_OK):
+        found.append(usual)
+    return found

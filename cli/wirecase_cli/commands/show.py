@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wirecase.errors import InputError, UsageError
-from wirecase_cli import output, running
-from wirecase_cli.commands.options import Keylogs, Ports, Sources, Where
+from wirecase_cli import engine, output, running
+from wirecase_cli.commands.options import Keylogs, Ports, Raw, Sources, Where, key_logs, named
 
 if TYPE_CHECKING:
     from wirecase.listing import CallList, Timeline
@@ -47,6 +47,16 @@ def show(
         ),
     ] = None,
     where: Where = None,
+    packet: Annotated[
+        int | None,
+        typer.Option(
+            "--dissect",
+            metavar="PACKET",
+            min=1,
+            help="Wireshark's own words about this packet (its frame.number), instead of a call.",
+            show_default=False,
+        ),
+    ] = None,
     limit: Annotated[
         int, typer.Option("--limit", metavar="N", min=1, max=1000, help="With --where: show at most N calls.")
     ] = 10,
@@ -60,6 +70,9 @@ def show(
     ] = Format.terminal,
     keylogs: Keylogs = None,
     ports: Ports = None,
+    raw: Raw = False,
+    unwrap: engine.Engine = engine.Name.native,
+    preferences: engine.Preferences = None,
 ) -> int:
     """Show a call frame by frame, in both directions.
 
@@ -69,14 +82,25 @@ def show(
     not be written, 70 a defect of wirecase, 130 interrupted.
     """
     running.check_stdin(sources, "show")
-    if sum(one is not None for one in (call, connection, where)) > 1:
-        raise UsageError("--call, --connection and --where exclude each other")
+    sources = named(sources, raw=raw)
+    if sum(one is not None for one in (call, connection, where, packet)) > 1:
+        raise UsageError("--call, --connection, --where and --dissect exclude each other")
+    if packet is not None:
+        from wirecase.pipeline import Options
+
+        engine.check(engine.Name.tshark, preferences)
+        with running.rereadable(sources) as names:
+            options = Options(names, keylogs=key_logs(keylogs), ports=list(ports or []))
+            output.stream_to_stdout(_dissected(options, sources[0], packet, preferences, shape, secrets))
+        return OK
     from wirecase import listing, pipeline, query
 
     wanted = query.compile_filter(where if where is not None else "call>=0" if call is None else f"call={call}")
+    engine.check(unwrap, preferences)
     with running.rereadable(sources) as names:
-        options = pipeline.Options(names, keylogs=[str(one) for one in keylogs or []], ports=list(ports or []))
+        options = pipeline.Options(names, keylogs=key_logs(keylogs), ports=list(ports or []))
         with running.interruptible(names) as stop, running.progress() as progress:
+            options.open = engine.opener(unwrap, preferences, stop)
             found = _list(options, wanted, limit if call is None else 1, progress, stop)
             if stop():
                 raise KeyboardInterrupt
@@ -90,12 +114,37 @@ def show(
                 raise KeyboardInterrupt
     if connection is not None and not timelines:
         raise UsageError(f"there is no connection {connection}: the capture has {found.diagnosis.connections}")
-    for source in found.diagnosis.sources:
-        source.path = "-" if source.path in names and source.path not in sources else source.path
+    engine.rename(found.diagnosis, names, sources)
     for failure in found.diagnosis.failures:
         running.tell(failure)
     output.stream_to_stdout(_drawn(found, timelines, shape, payloads=payloads, secrets=secrets))
     return UNREADABLE if found.diagnosis.failures else OK
+
+
+def _dissected(
+    options: Options, name: str, packet: int, preferences: list[str] | None, shape: Format, secrets: bool
+) -> Iterator[str]:
+    """Let tshark dissect one packet; what runs HTTP/2 is found out by a diagnosis first."""
+    from wirecase import pipeline
+    from wirecase.crosscheck import http2_ports, one_keylog
+    from wirecase.sources.tshark import tshark
+    from wirecase.sources.tshark.dissect import dissect
+    from wirecase_cli.reports import dissection
+
+    found: set[int] = set(options.ports)
+    diagnosis = pipeline.diagnose(options, closed=lambda session: found.update(http2_ports(session)))
+    if len(diagnosis.sources) != 1:
+        raise UsageError("--dissect takes one capture: packet numbers are counted in each by itself")
+    program, source = tshark(), diagnosis.sources[0]
+    with one_keylog(options.keylogs) as keylog:
+        keys = [f"tls.keylog_file:{keylog}"] if keylog is not None else []
+        layers = dissect(program, source.path, packet, ports=found, preferences=[*keys, *(preferences or ())])
+    if not layers:
+        raise UsageError(f"there is no packet {packet}: the capture has {source.packets:,}")
+    if shape is Format.json:
+        yield dissection.as_json(layers, program.name, name, packet, secrets=secrets)
+    else:
+        yield from dissection.text_lines(layers, program.name, packet, secrets=secrets)
 
 
 def _list(

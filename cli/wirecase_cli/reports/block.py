@@ -57,6 +57,7 @@ class Block:
         yield fields(
             [
                 ("where", text("\n".join(safe(part) for part in words.place(one)))),
+                ("legs", text("\n".join(safe(leg) for leg in words.legs(one)))),
                 ("facts", _facts(one)),
                 ("ids", text("\n".join(f"{safe(name)} {safe(value)}" for name, value in words.ids(self._members)))),
                 ("also", text(", ".join(words.finding_ids(group.findings[1:])))),

@@ -5,9 +5,10 @@ Everything is a `rich.text.Text` over `safe`, so nothing of a capture is ever pa
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.rule import Rule
 from rich.table import Table
@@ -15,6 +16,7 @@ from rich.text import Text
 
 from wirecase.model import Severity
 from wirecase_cli.reports import escape
+from wirecase_cli.reports.screen import Screen
 
 SYMBOL: dict[Severity, str] = {"error": "✗", "warning": "▲", "info": "·"}
 STYLE: dict[Severity, str] = {"error": "bold red", "warning": "bold yellow", "info": "cyan"}
@@ -22,6 +24,30 @@ DIM = "bright_black"
 
 MAX_TEXT = 600
 """Characters of one text that are shown; the JSON report has all of them."""
+
+_TO_ASCII = str.maketrans("✗▲·✓─│├└→…–—×‘’“”§", "x!-o-|+`>~--x''\"\"S")
+
+
+def printed(parts: Iterable[RenderableType], screen: Screen) -> str:
+    """Return what `parts` look like on `screen`, one below the other, with a newline at the end."""
+    buffer = io.StringIO()
+    console = Console(
+        file=buffer,
+        width=screen.width,
+        force_terminal=screen.color,
+        no_color=not screen.color,
+        color_system="standard" if screen.color else None,
+        force_jupyter=False,
+        force_interactive=False,
+        legacy_windows=False,
+        markup=False,
+        emoji=False,
+        highlight=False,
+    )
+    for part in parts:
+        console.print(part)
+    drawn = "\n".join(line.rstrip() for line in buffer.getvalue().split("\n"))
+    return drawn if screen.unicode else drawn.translate(_TO_ASCII)
 
 
 def safe(text: str, limit: int = MAX_TEXT) -> str:

@@ -12,7 +12,7 @@ import re
 from typing import Any
 
 from wirecase.model import Diagnosis, Evidence, Finding, SourceInfo
-from wirecase_cli.reports import escape
+from wirecase_cli.reports import cross_check, escape
 from wirecase_cli.reports.times import rfc3339
 
 SCHEMA = "wirecase/report/1"
@@ -31,7 +31,7 @@ def render(diagnosis: Diagnosis) -> str:
 def report(diagnosis: Diagnosis) -> dict[str, Any]:
     """Return the report as plain dicts, lists, strings and numbers."""
     verdict, calls, accounting = diagnosis.verdict, diagnosis.calls, diagnosis.accounting
-    document = {
+    document: dict[str, Any] = {
         "schema": SCHEMA,
         "version": diagnosis.version,
         "interrupted": diagnosis.interrupted,
@@ -50,13 +50,15 @@ def report(diagnosis: Diagnosis) -> dict[str, Any]:
                 "last": _time(verdict.blast.last),
             },
         },
-        "findings": [_finding(finding) for finding in diagnosis.findings],
+        "findings": [_finding(finding, diagnosis.sources) for finding in diagnosis.findings],
         "calls": {
             "total": calls.total,
             "ok": calls.ok,
             "failed": calls.failed,
             "unfinished": calls.unfinished,
             "by_status": calls.by_status,
+            "legs": calls.legs,
+            "doubtful": calls.doubtful,
         },
         "accounting": {
             "captured": accounting.captured,
@@ -74,7 +76,9 @@ def report(diagnosis: Diagnosis) -> dict[str, Any]:
             ],
         },
     }
-    safe: dict[str, Any] = _json_safe(document)
+    if diagnosis.cross_check is not None:
+        document["cross_check"] = cross_check.as_json(diagnosis.cross_check)
+    safe: dict[str, Any] = json_safe(document)
     return safe
 
 
@@ -87,10 +91,11 @@ def _source(source: SourceInfo) -> dict[str, Any]:
         "bytes": source.bytes,
         "first": _time(source.first),
         "last": _time(source.last),
+        "engine": source.engine or "wirecase",
     }
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def _finding(finding: Finding, sources: list[SourceInfo]) -> dict[str, Any]:
     connection = finding.connection
     return {
         "id": finding.id,
@@ -114,13 +119,13 @@ def _finding(finding: Finding) -> dict[str, Any]:
                 "stream": one.stream,
                 "call": one.call,
                 "path": one.path,
-                "packet": one.packet,
+                **_place(_source_of(finding), one.packet, sources),
                 "time": _time(one.time),
             }
             for one in finding.occurrences[:MAX_OCCURRENCES]
         ],
         "details": finding.details,
-        "evidence": [_evidence(one) for one in finding.evidence],
+        "evidence": [_evidence(one, sources) for one in finding.evidence],
         "client_sees": [
             {
                 "client": one.client,
@@ -136,15 +141,37 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "fix": finding.fix,
         "ids": finding.ids,
         "references": finding.references,
+        "legs": [
+            {
+                "connection": leg.connection.index,
+                "client": leg.connection.client,
+                "server": leg.connection.server,
+                "stream": leg.stream,
+                "call": leg.call,
+            }
+            for leg in finding.legs
+        ],
     }
 
 
-def _evidence(evidence: Evidence) -> dict[str, Any]:
+def _source_of(finding: Finding) -> int | None:
+    return next((one.source for one in finding.evidence if one.source is not None), None)
+
+
+def _place(source: int | None, number: int | None, sources: list[SourceInfo]) -> dict[str, int | None]:
+    """Return the packet's number, or that of the record where the source has no packets."""
+    form = sources[source].form if source is not None and source < len(sources) else None
+    if form is None or not form.own_numbers:
+        return {"packet": number, "record": None}
+    return {"packet": None, "record": number if form.ordered else None}
+
+
+def _evidence(evidence: Evidence, sources: list[SourceInfo]) -> dict[str, Any]:
     return {
         "source": evidence.source,
         "role": evidence.role,
         "direction": evidence.direction,
-        "packet": evidence.packet,
+        **_place(evidence.source, evidence.packet, sources),
         "offset": _offset(evidence),
         "length": evidence.length,
         "hex": evidence.data.hex(),
@@ -162,7 +189,7 @@ def _time(ns: int | None) -> str | None:
     return None if ns is None else rfc3339(ns)
 
 
-def _json_safe(value: Any) -> Any:
+def json_safe(value: Any) -> Any:
     r"""Return `value` as something that every JSON parser takes.
 
     Bytes become escaped text, numbers that JSON lacks become null, other types their text. Lone surrogates, which
@@ -178,7 +205,7 @@ def _json_safe(value: Any) -> Any:
         case bytes() | bytearray() | memoryview():
             return escape.from_bytes(bytes(value))
         case dict():
-            return {_json_safe(str(key)): _json_safe(item) for key, item in value.items()}
+            return {json_safe(str(key)): json_safe(item) for key, item in value.items()}
         case list() | tuple() | set() | frozenset():
-            return [_json_safe(item) for item in value]
-    return _json_safe(str(value))
+            return [json_safe(item) for item in value]
+    return json_safe(str(value))

@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterator
 
 from wirecase.model import Diagnosis, Evidence, Finding
-from wirecase_cli.reports import escape, hexview, outline, words
+from wirecase_cli.reports import case_notes, cross_check, escape, hexview, outline, words
+from wirecase_cli.reports.case_notes import CaseNotes
 from wirecase_cli.reports.escape import cut, markdown_block, markdown_code, markdown_inline
 
 MAX_TEXT = 600
@@ -24,16 +25,17 @@ MAX_REMARKS = 30
 MAX_EVIDENCE = 3
 
 
-def render(diagnosis: Diagnosis) -> str:
-    """Return the report as Markdown with a newline at its end."""
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(_lines(diagnosis))) + "\n"
+def render(diagnosis: Diagnosis, notes: CaseNotes | None = None) -> str:
+    """Return the report as Markdown with a newline at its end; `notes` tell of cases and how to replay them."""
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(_lines(diagnosis, notes or CaseNotes()))) + "\n"
 
 
-def _lines(diagnosis: Diagnosis) -> Iterator[str]:
+def _lines(diagnosis: Diagnosis, notes: CaseNotes) -> Iterator[str]:
     arranged = outline.of(diagnosis)
     verdict, blast = diagnosis.verdict, diagnosis.verdict.blast
     yield f"## wirecase: {_inline(verdict.headline)}"
     yield ""
+    yield from case_notes.head(diagnosis, notes)
     if blast.calls:
         when = words.span(blast.first, blast.last)
         hit = f"- **Hit:** {words.number(blast.calls)} of {words.plural(blast.of, 'call')} ({words.share(blast.share)})"
@@ -48,6 +50,9 @@ def _lines(diagnosis: Diagnosis) -> Iterator[str]:
     for failure in diagnosis.failures:
         yield f"- **Not read:** {_inline(failure)}"
     yield f"- **Calls:** {words.calls(diagnosis)}"
+    if (check := diagnosis.cross_check) is not None:
+        yield f"- **Cross-check:** {_inline(cross_check.headline(check))}"
+        yield from (f"  - {_inline(line)}" for line in cross_check.lines(check))
     if arranged.roots:
         yield from ("", "### Causes and consequences", "")
         for root in arranged.roots[:MAX_TREES]:
@@ -66,6 +71,7 @@ def _lines(diagnosis: Diagnosis) -> Iterator[str]:
     yield from _folded("Sources and bytes", list(_sources(diagnosis)))
     yield ""
     yield f"Made by wirecase {_inline(diagnosis.version)}."
+    yield from case_notes.foot(notes)
 
 
 def _tree(group: outline.Group, depth: int) -> Iterator[str]:
@@ -118,6 +124,8 @@ def _root(group: outline.Group, diagnosis: Diagnosis) -> Iterator[str]:
     yield ""
     for part in words.place(one):
         yield f"- {_inline(part)}"
+    if one.legs:
+        yield f"- legs: {'; '.join(_inline(leg) for leg in words.legs(one))}"
     facts = [f"{_inline(name)} {_code(cut(value, words.DETAIL_LIMIT))}" for name, value in words.details(one)]
     if facts:
         yield f"- facts: {', '.join(facts)}"

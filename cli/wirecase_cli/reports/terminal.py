@@ -5,18 +5,17 @@ Colour only repeats what a word and a symbol already say. `drawing` keeps the ca
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 from rich.tree import Tree
 
 from wirecase.model import Diagnosis
-from wirecase_cli.reports import outline, words
+from wirecase_cli.reports import cross_check, outline, words
 from wirecase_cli.reports.block import Block
-from wirecase_cli.reports.drawing import DIM, STYLE, SYMBOL, fields, hanging, joined, safe, section, text
+from wirecase_cli.reports.drawing import DIM, STYLE, SYMBOL, fields, hanging, joined, printed, safe, section, text
 from wirecase_cli.reports.screen import Screen
 
 MAX_BLOCKS = 6
@@ -29,29 +28,10 @@ MAX_SOURCES = 5
 MAX_PATHS = 4
 MAX_STATUSES = 12
 
-_TO_ASCII = str.maketrans("✗▲·✓─│├└→…–—×‘’“”§", "x!-o-|+`>~--x''\"\"S")
-
 
 def render(diagnosis: Diagnosis, screen: Screen) -> str:
     """Return the report as text for `screen`, with a newline at its end."""
-    buffer = io.StringIO()
-    console = Console(
-        file=buffer,
-        width=screen.width,
-        force_terminal=screen.color,
-        no_color=not screen.color,
-        color_system="standard" if screen.color else None,
-        force_jupyter=False,
-        force_interactive=False,
-        legacy_windows=False,
-        markup=False,
-        emoji=False,
-        highlight=False,
-    )
-    for part in _parts(diagnosis, screen):
-        console.print(part)
-    report = "\n".join(line.rstrip() for line in buffer.getvalue().split("\n"))
-    return report if screen.unicode else report.translate(_TO_ASCII)
+    return printed(_parts(diagnosis, screen), screen)
 
 
 def _parts(diagnosis: Diagnosis, screen: Screen) -> Iterator[RenderableType]:
@@ -78,6 +58,10 @@ def _parts(diagnosis: Diagnosis, screen: Screen) -> Iterator[RenderableType]:
         yield from _more(len(arranged.remarks) - MAX_REMARKS, "remark")
     yield section("Calls and bytes")
     yield _totals(diagnosis)
+    if (check := diagnosis.cross_check) is not None:
+        yield section("Cross-check")
+        yield hanging("✓ " if check.agrees else "▲ ", text(safe(cross_check.headline(check), 400)))
+        yield from (hanging("  ", text(safe(line, 400), DIM)) for line in cross_check.lines(check))
 
 
 def _head(diagnosis: Diagnosis) -> RenderableType:

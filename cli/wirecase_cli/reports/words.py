@@ -54,7 +54,10 @@ def span(first: int | None, last: int | None) -> str:
 
 def source(info: SourceInfo) -> str:
     """Say how large an input is and when it was taken."""
-    parts = [info.format, plural(info.packets, "packet"), size(info.bytes), span(info.first, info.last)]
+    unit = "record" if info.form is not None and info.form.own_numbers else "packet"
+    parts = [info.format, plural(info.packets, unit), size(info.bytes), span(info.first, info.last)]
+    if info.engine:
+        parts.append(f"unwrapped by {info.engine}")
     return ", ".join(part for part in parts if part)
 
 
@@ -78,13 +81,24 @@ def place(finding: Finding) -> list[str]:
     return lines
 
 
+def legs(finding: Finding) -> list[str]:
+    """Return the legs of a finding's call, from the client on, one phrase each; nothing if only one was captured."""
+    return [
+        f"{leg.connection.client} to {leg.connection.server}" + (f", call {leg.call}" if leg.call is not None else "")
+        for leg in finding.legs
+    ]
+
+
 def evidence(one: Evidence, diagnosis: Diagnosis) -> str:
     """Say where the bytes of evidence lie: who sent them, in which packet, at which offset."""
     parts = []
     if one.direction is not None:
         parts.append(f"sent by the {one.direction}")
     if one.packet is not None:
-        parts.append(f"packet {one.packet}")
+        form = None
+        if one.source is not None and one.source < len(diagnosis.sources):
+            form = diagnosis.sources[one.source].form
+        parts.append(f"{'record' if form is not None and form.own_numbers else 'packet'} {one.packet}")
         if one.source is not None and len(diagnosis.sources) > 1 and one.source < len(diagnosis.sources):
             parts[-1] += f" of {diagnosis.sources[one.source].path}"
     if one.time is not None:
@@ -127,6 +141,8 @@ def calls(diagnosis: Diagnosis) -> str:
         parts.append(f"{number(total.failed)} failed")
     if total.unfinished:
         parts.append(f"{number(total.unfinished)} unfinished")
+    if total.legs:
+        parts.append(f"seen again on other legs {number(total.legs)}")
     return f"{number(total.total)}: {', '.join(parts)}"
 
 

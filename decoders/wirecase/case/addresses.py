@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wirecase.case.redaction import Masks
-from wirecase.model import SERVER
+from wirecase.model import CLIENT, SERVER
 
 PORTS = (8080, 80, 8088, 3128, 3132, 5985, 11371, 2710, 2869, 1900)
 """Ports on which their HTTP dissector listens by default. It knows HTTP/2 by its preface; on others nothing does."""
@@ -19,11 +19,14 @@ class AddressBook:
         self.ports: dict[str, int] = {}
         """Server endpoint of the case -> its recorded port, where another one is shown."""
 
-    def __call__(self, address: str, side: int) -> str:
-        """Return the case's address for a client's or a server's."""
+    def __call__(self, address: str, side: int, recognised: bool = True) -> str:
+        """Return the case's address for a client's or a server's.
+
+        Where HTTP/2 will not be `recognised`, a server's port stays: behind the others it would be taken for HTTP/1.
+        """
         known = self._known.get(address)
         if known is None:
-            known = self._known[address] = self._new(address, side)
+            known = self._known[address] = self._new(address, side if recognised else CLIENT)
             self._taken.add(known)
         return known
 

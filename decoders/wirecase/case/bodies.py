@@ -1,7 +1,7 @@
 """Bodies masked in place: messages keep their framing, their lengths and their place in the frames.
 
 A `Piece` is what will be written; it waits in its connection's queue until nothing in it has to be masked any more.
-A message is masked once its first 64 KiB are there; what follows is replaced as it comes.
+A message is masked once its first 64 KiB are there (of a compressed one, 4 MiB); what follows is replaced as it comes.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from wirecase.case.redaction import Masks
 
 HELD = 64 * 1024
 """Bytes of one message or foreign text that are masked at once."""
+HELD_COMPRESSED = 4 << 20
+"""Bytes of one compressed message that are: of a part of it no other stream of that length can be made. It is what most
+receivers take at most."""
 
 Kind = Literal["messages", "foreign", "opaque"]
 
@@ -127,10 +130,11 @@ class BodyMask:
             if not self._keep:
                 piece.data[start : start + count] = self._masks.filler(count)
         else:
-            count = min(count, HELD - self.held)
+            room = HELD_COMPRESSED if self._flag else HELD
+            count = min(count, room - self.held)
             self._hold(piece, start, start + count)
         self._left -= count
-        if not self._past and (not self._left or self.held >= HELD):
+        if not self._past and (not self._left or self.held >= (HELD_COMPRESSED if self._flag else HELD)):
             self._mask_message()
             self._past = True
         return start + count

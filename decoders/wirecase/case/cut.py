@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -14,18 +14,24 @@ from wirecase.case.pcapng import PacketFile
 from wirecase.case.plan import Plan
 from wirecase.case.redaction import Masks
 from wirecase.case.tape import Tape
-from wirecase.errors import InputError
 from wirecase.model import CLIENT, SERVER, Accounting
 from wirecase.net import Assembler
 from wirecase.net.facts import TcpConnection
 from wirecase.session.calls import CallLog
-from wirecase.sources import open_sources
+from wirecase.sources import Open, open_sources
+from wirecase.sources.keylogs import KeyLogs
 
 Progress = Callable[[int, int | None], None]
 _MARKER_HOST = bytes((192, 0, 2, 255))
 """Documentation range (RFC 5737)."""
 _MARKER_TEXT = b"wirecase: the recording went on until here without a packet of these connections"
 _MOST_NOTES = 200
+_BLOCKS = {
+    True: "as recorded",
+    False: "written anew without a dynamic table, as something in them had to be masked or cannot be decoded; faulty "
+    "fields are the recorded ones",
+}
+"""Where the fault lies in HPACK: what became of the header blocks of a side."""
 
 
 @dataclass(slots=True)
@@ -42,7 +48,10 @@ class Cut:
 
 
 class _Cutter:
-    def __init__(self, plan: Plan, masks: Masks, file: PacketFile, *, ports: list[int], keep: bool) -> None:
+    def __init__(
+        self, plan: Plan, masks: Masks, file: PacketFile, *, ports: list[int], keep: bool, keys: KeyLogs
+    ) -> None:
+        self.keys = keys
         self._plan = plan
         self._masks = masks
         self._file = file
@@ -69,7 +78,7 @@ class _Cutter:
         forced = bool(self._ports) and any(int(s.address.rpartition(":")[2]) in self._ports for s in tcp.sides)
         return Tape(
             tcp, plan, self._masks, emit=emit, address=self._book, log=self._log, accounting=self._accounting,
-            forced=forced, keep=self._keep, closed=self._closed,
+            forced=forced, keep=self._keep, closed=self._closed, keys=self.keys.store,
         )  # fmt: skip
 
     def batch_done(self) -> None:
@@ -93,13 +102,15 @@ class _Cutter:
         port = self._book.ports.get(server)
         if port is not None:
             note["recorded_server_port"] = port
+        if tape.tls_removed:
+            note["tls_removed"] = True
         if tape.greeted:
             note["handshake_added"] = True
         late = [side_name(side) for side in (CLIENT, SERVER) if tape.frames.late[side]]
         if late:
             note["joined_late"] = late
         if tape.plan.plain_headers:
-            note["header_blocks"] = "written anew without a dynamic table; faulty fields are the recorded ones"
+            note["header_blocks"] = {side_name(side): _BLOCKS[tape.plan.verbatim[side]] for side in (CLIENT, SERVER)}
         if tape.frames.reframed:
             note["messages_framed_anew"] = tape.frames.reframed
         assumed = tape.frames.assumed
@@ -123,27 +134,27 @@ def cut(
     ports: list[int],
     keep: bool,
     progress: Progress | None = None,
+    opener: Open = open_sources,
+    keylogs: Sequence[str] = (),
 ) -> Cut:
     """Read `sources` again and write the connections of `plan` to `target`.
 
-    `keep` leaves payloads that the masks never see (the rest of long messages, compressed ones) as they are.
+    TLS is taken off with `keylogs` and what the sources carry; no key gets into the case. `keep` leaves payloads that
+    the masks never see (the rest of long messages, compressed ones) as they are.
     """
     file = PacketFile(target)
-    cutter = _Cutter(plan, masks, file, ports=ports, keep=keep)
-    opened = open_sources(sources)
-    total, done = opened.total_bytes, 0
+    cutter = _Cutter(plan, masks, file, ports=ports, keep=keep, keys=KeyLogs(keylogs))
+    opened = opener(sources)
+    cutter.keys.begin(opened.sources)
+    total = opened.total_bytes
+    for source, batch in opened.batches():
+        cutter.keys.take(source)
+        cutter.assembler.feed(batch)
+        cutter.batch_done()
+        if progress is not None:
+            progress(opened.bytes_read, total)
     for source in opened.sources:
-        with source:
-            try:
-                for batch in source.batches():
-                    cutter.assembler.feed(batch)
-                    cutter.batch_done()
-                    if progress is not None:
-                        progress(done + source.bytes_read, total)
-            except InputError:
-                if len(opened.sources) == 1:
-                    raise
-        done += source.bytes_read
+        cutter.keys.take(source)
     cutter.finish()
     shown = {recorded: number for number, recorded in enumerate(file.connections)}
     notes = [cutter.notes[recorded] for recorded in file.connections if recorded in cutter.notes]

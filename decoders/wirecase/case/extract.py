@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from wirecase import __version__
+from wirecase.case import verbatim
 from wirecase.case.carry import why_not
 from wirecase.case.compare import Match, added, compare, lost
 from wirecase.case.cut import Cut, Progress, cut
@@ -28,6 +29,7 @@ from wirecase.errors import InputError, WirecaseError
 from wirecase.model import Diagnosis, Finding
 from wirecase.pipeline import Options, diagnose
 from wirecase.session.session import Session
+from wirecase.sources import Open, open_sources
 
 _MOST_COMMENTS = 20
 """On one packet."""
@@ -61,10 +63,14 @@ class Request:
     target: Path
     selection: Selection = field(default_factory=Selection)
     ports: list[int] = field(default_factory=list)
+    open: Open = open_sources
+    """Opens the sources, see `wirecase.pipeline.Options`."""
     payloads: str = "redact"
     """``keep``, ``redact`` or ``hash``."""
     command: str = "wirecase extract"
     """The command, without names of files, for the manifest."""
+    keylogs: list[str] = field(default_factory=list)
+    """TLS keys; the case is written without TLS and without them."""
 
 
 @dataclass(slots=True)
@@ -91,10 +97,14 @@ def extract(
     with ExitStack() as stack:
         sources = request.sources
         found, chosen, plan = _choose(sources, request, progress)
+        options = Options(list(sources), keylogs=request.keylogs, ports=request.ports, open=request.open)
+        verbatim.settle(plan, options, masks)
         folder = request.target.parent
         body = stack.enter_context(tempfile.NamedTemporaryFile(prefix=".wirecase-", suffix=".part", dir=folder))
         made = cut(
-            sources, plan, masks, body, ports=request.ports, keep=request.payloads == "keep", progress=progress
+            sources, plan, masks, body, ports=request.ports, keep=request.payloads == "keep", progress=progress,
+            keylogs=request.keylogs,
+            opener=request.open,
         )  # fmt: skip
         body.flush()
         if not made.packets:
@@ -110,7 +120,7 @@ def _choose(sources: list[str], request: Request, progress: Progress | None) -> 
     """Diagnose the recording and settle what to keep."""
     selection = request.selection
     scout = Scout(selection)
-    options = Options(list(sources), ports=request.ports)
+    options = Options(list(sources), keylogs=request.keylogs, ports=request.ports, open=request.open)
     found = diagnose(
         options, progress=progress, closed=scout.closed, on_call=scout.on_call if selection.by_call else None
     )
@@ -135,7 +145,7 @@ def _add_neighbours(sources: list[str], request: Request, plan: Plan) -> None:
         listeners[session.index] = Neighbours(kept.streams, request.selection.context)
         return listeners[session.index]
 
-    diagnose(Options(list(sources), ports=request.ports), record=record)
+    diagnose(Options(list(sources), keylogs=request.keylogs, ports=request.ports, open=request.open), record=record)
     for index, listener in listeners.items():
         kept = plan.connections[index]
         if kept.streams is not None:

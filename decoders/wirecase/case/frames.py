@@ -14,8 +14,10 @@ from wirecase.case.headers import (
     RESPONSE,
     Assumed,
     BlockWriter,
+    beginning,
     blank,
     complete,
+    fault_of,
     faulty_field,
     fragments,
     reframe,
@@ -48,6 +50,8 @@ from wirecase.model import CLIENT, SERVER, Mark, Marks
 from wirecase.session.session import Session
 
 _MOST_PENDING = 10_000
+_FEW = 8
+"""Frames of an unfinished header block that are no flood: what it began with is shown."""
 _BLOCKS = (HEADERS, CONTINUATION, PUSH_PROMISE)
 
 
@@ -172,7 +176,14 @@ class FrameTape:
         grpc = hidden or (block.get(b"content-type") or b"").startswith(b"application/grpc")
         fields, assumed = complete(block, side, frame.stream, answered=stream.answered, grpc=grpc)
         self.assumed += assumed
-        fault = self._fault(frame)
+        if self._plan.verbatim[side]:
+            self._put(side, time, reframe(pending, fragments(pending)))
+            self._learn(stream, side, fields)
+            self._writers[side].saw(fields)
+            if frame.flags & END_STREAM:
+                self._streams.end(frame.stream, side)
+            return
+        fault = fault_of(self._session.h2.violations, frame)
         if fault is None:
             coded = self._writers[side].encode(fields)
         else:
@@ -217,6 +228,13 @@ class FrameTape:
     def abandon(self, side: int) -> None:
         """Something stands where the rest of a header block should: the block will not be decoded."""
         pending, self._pending[side] = self._pending[side], []
+        shown = beginning(fragments(pending)) if 0 < len(pending) <= _FEW else []
+        if shown:
+            coded = self._writers[side].encode_apart(shown)
+            self._put(side, _end(pending[-1]).time, reframe(pending, coded))
+            if pending[0].kind == HEADERS:  # a body may follow all the same
+                self._learn(self._streams.get(pending[0].stream), side, shown)
+            return
         for frame in pending:
             self._put(side, _end(frame).time, blank(frame))
 
@@ -345,13 +363,6 @@ class FrameTape:
             payload = self._credit[frame.side].limited(payload)
         head = header_bytes(len(payload), WINDOW_UPDATE, frame.flags, 0)
         self._put(frame.side, time, head + payload)
-
-    def _fault(self, frame: ControlFrame) -> tuple[int, str] | None:
-        """Return where in its block and how a header block could not be decoded."""
-        for one in reversed(self._session.h2.violations[-8:]):
-            if one.kind == "hpack" and one.excerpt.mark.offset == frame.offset and one.side == frame.side:
-                return int(one.facts["offset"]), str(one.facts["kind"])
-        return None
 
 
 def _end(frame: ControlFrame) -> Mark:

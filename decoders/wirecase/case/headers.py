@@ -16,8 +16,10 @@ from wirecase.http2.facts import (
     PUSH_PROMISE,
     ControlFrame,
     HeaderBlock,
+    Violation,
     header_bytes,
 )
+from wirecase.http2.hpack import HeaderDecoder, HpackError
 from wirecase.model import CLIENT
 
 TABLE_SIZE = 4096
@@ -26,8 +28,10 @@ MOST_FIELDS = 100_000
 """Fields of a header list that travel."""
 _SHORT = 16
 """Bytes of a faulty field that are enough to show a wrong index, integer or table size."""
-FILLER = 0x82
-"""An indexed field (``:method: GET``): in place of bytes of a header block that cannot be decoded."""
+_FILLER = 0x82
+"""An indexed field (``:method: GET``): in place of a few bytes of a header block that cannot be decoded."""
+_MOST_SHOWN = 64 * 1024
+"""Bytes of an unfinished header block that are decoded to see what it began with."""
 UNKNOWN_PATH = b"/unknown.Unknown/Unknown"
 REQUEST: Fields = [
     (b":method", b"POST"),
@@ -81,10 +85,19 @@ class BlockWriter:
         while repeated < len(fields) - 1 and fields[-1 - repeated] == fields[-2 - repeated]:
             repeated += 1
         told = self._masks.headers(list(fields[: len(fields) - repeated]), side=self._side)
-        if len(self.paths) < MOST_PATHS:
-            self.paths.update((value, None) for name, value in told if name == b":path")
+        self.saw(told)
         block = self._code(told)
         return block + self._code(told[-1:]) * repeated if repeated else block
+
+    def saw(self, told: Fields) -> None:
+        """Remember the path of a request as it travels."""
+        if len(self.paths) < MOST_PATHS:
+            self.paths.update((value, None) for name, value in told if name == b":path")
+
+    def encode_apart(self, fields: Fields) -> bytes:
+        """Return the beginning of a block for `fields`, redacted, that leaves the table alone."""
+        told = self._masks.headers(fields, side=self._side)
+        return self._encoder.encode([(name, value, True) for name, value in told], huffman=False)
 
     def _code(self, fields: Fields) -> bytes:
         if self._plain:
@@ -135,6 +148,14 @@ def faulty_field(block: bytes, offset: int, kind: str) -> bytes:
     return b"\0" + rest if string else rest[:_SHORT]
 
 
+def fault_of(violations: Sequence[Violation], frame: ControlFrame) -> tuple[int, str] | None:
+    """Return where in its block and how the header block that began with `frame` could not be decoded."""
+    for one in reversed(violations[-8:]):
+        if one.kind == "hpack" and one.excerpt.mark.offset == frame.offset and one.side == frame.side:
+            return int(one.facts["offset"]), str(one.facts["kind"])
+    return None
+
+
 def fragments(frames: Sequence[ControlFrame]) -> bytes:
     """Return the header block that a HEADERS or PUSH_PROMISE frame and its CONTINUATION frames carry."""
     return b"".join(_split(frame)[1] for frame in frames)
@@ -154,10 +175,42 @@ def reframe(frames: Sequence[ControlFrame], block: bytes) -> bytes:
     return bytes(out)
 
 
+def beginning(block: bytes) -> Fields:
+    """Return the fields that an unfinished block shows by itself, without what stood in the table."""
+    if len(block) > _MOST_SHOWN:
+        return []
+    fields: tuple[tuple[bytes | None, bytes | None], ...]
+    try:
+        fields = HeaderDecoder(lambda shown, _: shown, late=True).decode(block)
+    except HpackError as error:
+        fields = error.fields
+    return [(name, value) for name, value in fields if name is not None and value is not None]
+
+
+def filler(size: int) -> bytes:
+    """Return `size` bytes of a header block: one long field as far as possible (a field each would make a flood)."""
+    for width in range(1, 6):  # of the length of the value (RFC 7541 §5.1)
+        count = size - 3 - width
+        if count < 0:
+            break
+        length = bytes((count,)) if count < 127 else b"\x7f" + _varint(count - 127)
+        if len(length) == width:
+            return b"\0\x01x" + length + b"x" * count
+    return bytes((_FILLER,)) * min(size, 5) + filler(size - 5) if size > 8 else bytes((_FILLER,)) * size
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes((*out, value))
+
+
 def blank(frame: ControlFrame) -> bytes:
     """Return a frame whose header block cannot be decoded, with a filler in its place."""
     before, part, after = _split(frame)
-    payload = before + bytes((FILLER,)) * len(part) + after
+    payload = before + filler(len(part)) + after
     return header_bytes(len(payload), frame.kind, frame.flags, frame.stream) + payload
 
 

@@ -11,7 +11,7 @@ from wirecase.case.bodies import BodyMask, Piece
 from wirecase.case.wire import Wire
 from wirecase.model import Marks
 
-MOST_HELD = 1 << 20
+MOST_HELD = 6 << 20
 """Bytes of a connection that may wait for a message or text to be complete."""
 
 

@@ -14,6 +14,8 @@ class ConnectionPlan:
     """None keeps all."""
     plain_headers: bool = False
     """Write header blocks without a dynamic table: a fault of HPACK must not be mended by a better table."""
+    verbatim: tuple[bool, bool] = (False, False)
+    """Sides (client, server) whose header blocks travel as they were recorded."""
     shown: tuple[bool, bool] = (True, True)
     """Which sides (client, server) the recording shows at all."""
 

@@ -37,6 +37,9 @@ class Masks(Protocol):
     def manifest(self) -> dict[str, Any]:
         """Return what was changed, for the manifest."""
 
+    def fresh(self) -> Masks:
+        """Return another one of the same policy, for a trial: it remembers nothing of this one, nor this one of it."""
+
 
 class Unmasked:
     """Keeps everything as it was recorded."""
@@ -71,3 +74,7 @@ class Unmasked:
     def manifest(self) -> dict[str, Any]:
         """Say that nothing was changed."""
         return {"redacted": False}
+
+    def fresh(self) -> Unmasked:
+        """Return another one."""
+        return Unmasked()

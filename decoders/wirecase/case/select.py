@@ -11,7 +11,7 @@ from wirecase.case.carry import HPACK_RULES, WHOLE_CONNECTION, why_not
 from wirecase.case.plan import Plan
 from wirecase.errors import UsageError
 from wirecase.http2.facts import HEADERS, ControlFrame, HeaderBlock
-from wirecase.model import SERVER, Diagnosis, Finding, Mark, Marks
+from wirecase.model import CLIENT, SERVER, Diagnosis, Finding, Mark, Marks
 from wirecase.session.call import Call
 from wirecase.session.session import Session
 
@@ -55,7 +55,7 @@ class Scout:
         missing = session.index + 1 - len(self.shown)
         if missing > 0:
             self.shown.frombytes(bytes(missing))
-        self.shown[session.index] = bool(session.client.packets) | bool(session.server.packets) << 1
+        self.shown[session.index] = session.can_be_read(CLIENT) | session.can_be_read(SERVER) << 1
 
     def on_call(self, call: Call, findings: list[Finding]) -> None:
         """Note a call if it is asked for (`wirecase.pipeline.OnCall`)."""

@@ -12,7 +12,7 @@ from typing import Literal
 
 from wirecase.case.bodies import BodyMask
 from wirecase.case.frames import FrameTape
-from wirecase.case.headers import FILLER
+from wirecase.case.headers import filler
 from wirecase.case.line import End, Hole, Line
 from wirecase.case.packets import endpoint
 from wirecase.case.plan import ConnectionPlan
@@ -25,9 +25,12 @@ from wirecase.net.facts import TcpConnection
 from wirecase.session.calls import CallLog, CallTracker
 from wirecase.session.decoder import ConnectionDecoder
 from wirecase.session.session import Session
+from wirecase.tls.keylog import KeyStore
 
 _UNTOLD = (1 << 20) + (1 << 18)
 """Bytes that may wait to be told as a frame: more than the longest that is put together."""
+_MOST_SEALED = 1 << 16
+"""Bytes of a TLS connection that nobody may open which are kept: what it begins with."""
 _ISN = 0x01000193
 
 Chunk = tuple[int, bytes, Marks]
@@ -86,25 +89,29 @@ class Tape:
         masks: Masks,
         *,
         emit: Emit,
-        address: Callable[[str, int], str],
+        address: Callable[[str, int, bool], str],
         log: CallLog,
         accounting: Accounting,
         forced: bool,
         keep: bool,
         closed: Callable[[Tape], None],
+        keys: KeyStore | None = None,
     ) -> None:
         self.session = session = Session(tcp)
         self.plan = plan
         self._masks = masks
         self._emit = emit
         self._address = address
-        """Maps ``addr:port`` of a side (`CLIENT`, `SERVER`) to the case's."""
+        """Maps ``addr:port`` of a side (`CLIENT`, `SERVER`) to the case's; True where HTTP/2 will be recognised."""
         self._closed = closed
         self.line = Line(self._open_wire, self._settle)
         self.frames = FrameTape(session, plan, masks, self.line, keep=keep)
         self._decoder = ConnectionDecoder(
-            session, CallTracker(session, log), accounting, forced=forced, on_closed=lambda _: None, recorder=_Ear(self)
-        )
+            session, CallTracker(session, log), accounting, forced=forced, on_closed=lambda _: None,
+            recorder=_Ear(self), keys=keys, plain=_Opened(self),
+        )  # fmt: skip
+        self.tls_removed = False
+        """The bytes stood under TLS; the case holds what was inside."""
         self._sides = (_Side(), _Side())
         self._texts: list[BodyMask | None] = [None, None]
         """Masks for the bytes that are no frames, by sender."""
@@ -119,9 +126,24 @@ class Tape:
 
     def run(self, side: int, data: bytes, marks: Marks) -> None:
         """Bytes of one side."""
-        self._sides[side].add(data, marks)
+        if self.session.tls is None or (not self.tls_removed and self._sides[side].untold < _MOST_SEALED):
+            self._sides[side].add(data, marks)
         self._decoder.run(side, data, marks)
         self._sort_out()
+
+    def opened(self, side: int, data: bytes, marks: Marks) -> None:
+        """Bytes that came out of TLS: from here on nothing else counts."""
+        self._unseal()
+        self._sides[side].add(data, marks)
+
+    def opened_gap(self) -> None:
+        """A hole in what comes out of TLS."""
+        self._unseal()
+
+    def _unseal(self) -> None:
+        if not self.tls_removed:
+            self.tls_removed = True
+            self._sides = (_Side(), _Side())
 
     def stretch(self, stretch: Stretch) -> None:
         """Many segments at once."""
@@ -131,7 +153,7 @@ class Tape:
     def gap(self, side: int, length: int, reason: str, mark: Mark) -> None:
         """A hole; the walk tells it on, where the bytes are frames."""
         self._decoder.gap(side, length, reason, mark)
-        if self.session.protocol not in ("h2", "empty"):
+        if self.session.protocol not in ("h2", "empty") and not self.tls_removed:
             self.line.mark(Hole(side ^ self.session.flipped, length))
             self._sides[side].told = mark.offset
 
@@ -255,7 +277,7 @@ class Tape:
                 if not self.plan.wants(stream):
                     return
                 if kind in (HEADERS, CONTINUATION, PUSH_PROMISE):
-                    data = data[:9] + bytes((FILLER,)) * (len(data) - 9)
+                    data = data[:9] + filler(len(data) - 9)
                 self.line.put(side, marks.at(offset).time, data)
                 return
         self._text(side, chunks)
@@ -277,7 +299,8 @@ class Tape:
     def _open_wire(self, time: int) -> Wire:
         session = self.session
         client, server = session.client, session.server
-        self.addresses = (self._address(client.address, CLIENT), self._address(server.address, SERVER))
+        known = self.plan.shown[CLIENT]  # by the client's preface
+        self.addresses = (self._address(client.address, CLIENT, known), self._address(server.address, SERVER, known))
         ends = (endpoint(self.addresses[0]), endpoint(self.addresses[1]))
         wire = Wire(self._emit, ends, shown=self.plan.shown, isn=(session.index + 1) * _ISN)
         syn = client.syn.time if client.syn else None
@@ -324,7 +347,8 @@ class Tape:
         """Show a connection that was refused, or that nobody answered."""
         session = self.session
         client, server = session.client, session.server
-        self.addresses = (self._address(client.address, CLIENT), self._address(server.address, SERVER))
+        known = self.plan.shown[CLIENT]  # by the client's preface
+        self.addresses = (self._address(client.address, CLIENT, known), self._address(server.address, SERVER, known))
         ends = (endpoint(self.addresses[0]), endpoint(self.addresses[1]))
         self.line.wire = wire = Wire(self._emit, ends, shown=(True, True), isn=(session.index + 1) * _ISN)
         wire.handshake(syn.time, None, done=None)
@@ -334,6 +358,21 @@ class Tape:
             wire.refuse(server.rst.time)
         elif client.rst is not None:
             wire.end(CLIENT, "rst", client.rst.time)
+
+
+class _Opened:
+    """Hears what comes out of TLS (`wirecase.tls.connection.Plain`)."""
+
+    __slots__ = ("_tape",)
+
+    def __init__(self, tape: Tape) -> None:
+        self._tape = tape
+
+    def run(self, side: int, data: bytes, marks: Marks) -> None:
+        self._tape.opened(side, data, marks)
+
+    def gap(self, side: int, length: int, reason: str, mark: Mark) -> None:
+        self._tape.opened_gap()
 
 
 class _Ear:

@@ -10,6 +10,7 @@ DATA frames and messages have nothing to do with each other's boundaries.
 from __future__ import annotations
 
 from struct import Struct
+from zlib import crc32
 
 from wirecase.grpc.compression import Budget, Inflater, open_inflater
 from wirecase.grpc.facts import FOREIGN_LIMIT, BadPrefix, Inflation, LargestMessage, Pending
@@ -39,11 +40,13 @@ class MessageReader:
     """One side's messages; a `wirecase.model.BodySink`."""
 
     __slots__ = ("_budget", "_foreign_mode", "_head", "_inflater", "_largest", "_largest_at", "_left", "_message_at",
-                 "_prefix", "_prefix_at", "bad", "bytes", "compressed", "encoding", "first_compressed", "inflations",
-                 "lost", "messages", "side", "web")  # fmt: skip
+                 "_prefix", "_prefix_at", "bad", "bytes", "compressed", "digest", "encoding", "first_compressed",
+                 "inflations", "lost", "messages", "side", "web")  # fmt: skip
 
-    def __init__(self, side: int, budget: Budget) -> None:
+    def __init__(self, side: int, budget: Budget, *, digest: bool = False) -> None:
         self.side = side
+        self.digest: int | None = 0 if digest else None
+        """CRC-32 of the body bytes seen, where it was asked for."""
         self._budget = budget
         self.messages = 0
         """Whole messages."""
@@ -80,6 +83,8 @@ class MessageReader:
     def feed(self, data: bytes, start: int, stop: int, marks: Marks, offset: int) -> None:
         """Take ``data[start:stop]``; `offset` is the stream offset of ``data[start]``."""
         self.bytes += stop - start
+        if self.digest is not None:
+            self.digest = crc32(memoryview(data)[start:stop], self.digest)
         if self._foreign_mode or self.lost:
             if not self.lost:  # what stands behind a hole is not joined to what stood before it
                 self._take_foreign(data, start, stop)
@@ -144,7 +149,7 @@ class MessageReader:
         The same as `feed` for each; a part that is one plain message is only counted.
         """
         unpack = _PREFIX.unpack_from
-        between = self._is_between_messages()
+        between = self._is_between_messages() and self.digest is None
         messages = size = 0
         bounds = iter(places)
         for start, stop in zip(bounds, bounds, strict=True):
@@ -158,7 +163,7 @@ class MessageReader:
             self.bytes += size
             messages = size = 0
             self.feed(data, start, stop, marks, base + start)
-            between = self._is_between_messages()
+            between = self._is_between_messages() and self.digest is None
         self.messages += messages
         self.bytes += size
 

@@ -71,6 +71,8 @@ class StreamTable:
         """Frames on streams that nobody has opened so far: (sender, frame, its bytes) by stream."""
         self._recent: dict[int, Stream | Exchange | Kept] = {}
         """What closed last, oldest first."""
+        self._unheard: tuple[list[Stream], list[Stream]] | None = None
+        """Once `hand_on` was asked for: streams that closed before the last time, and since then."""
         self._handlers = {
             HEADERS: self._on_block,
             CONTINUATION: self._on_block,
@@ -394,6 +396,8 @@ class StreamTable:
         """Remember what has closed for a while, and let go of what closed long ago."""
         recent = self._recent
         recent[stream_id] = closed
+        if self._unheard is not None and isinstance(closed, Stream):
+            self._unheard[1].append(closed)
         if len(recent) > _RECENT:
             oldest = next(iter(recent))
             self._let_go(oldest, recent.pop(oldest))
@@ -467,6 +471,22 @@ class StreamTable:
         found += [(exchange.id, exchange.frames[0][0].mark()) for exchange in self.exchanges.values()]
         facts.open_at_end_count = len(found)
         facts.open_at_end = sorted(found)[:_KEPT_OPEN]
+
+    def hand_on(self) -> int:
+        """Hand on what had closed when this was asked the time before; what is still in flight had time to come.
+
+        For live sessions, which do not wait until a connection is over. The streams stay remembered. Return how many
+        have closed since then: they will be handed on the next time.
+        """
+        if self._unheard is None:  # asked for the first time
+            before = [closed for closed in self._recent.values() if isinstance(closed, Stream)]
+            self._unheard = (before, [])
+            return len(before)
+        ready, newer = self._unheard
+        self._unheard = (newer, [])
+        for stream in ready:
+            self._events.closed(stream)
+        return len(newer)
 
     def finish(self) -> None:
         """The connection is over: hand every stream on as it is."""

@@ -28,8 +28,9 @@ class Assembler:
     listener's ``gap``, ``ended`` or ``closed`` is called, and after each `feed`; during ``run`` they may be as old as
     the batch.
 
-    Sources that follow each other in time (a ring of files) share their connections. A source that begins before
-    another one ended was captured elsewhere at the same time: its connections are separate ones.
+    Sources that follow each other in time (a ring of files) share their connections; `PacketBatch.lane` tells which do.
+    Where it does not, a source that begins before another one ended was captured elsewhere at the same time, and its
+    connections are separate ones.
 
     `columns` chooses the path: True always the fast one, False never, None as the size of the batch tells.
     """
@@ -48,6 +49,7 @@ class Assembler:
         self._indices = [0]
         self._tables: list[Table] = []
         self._by_source: dict[int, Table] = {}
+        self._by_lane: dict[int, Table] = {}
         self.unsupported_links: dict[int, int] = {}
         """Packets skipped by link type that is not supported."""
 
@@ -83,6 +85,18 @@ class Assembler:
         table.housekeeping()
         table.refresh()
 
+    def pass_time(self, now: int, patience: int | None = None) -> None:
+        """No packet came since, and it is `now` (capture time, ns): let go what is over by then.
+
+        Connections that were silent for `patience` ns are let go, too; those that were seen from one side only earlier.
+        """
+        for table in self._tables:
+            table.now = max(table.now, now)
+            table.housekeeping()
+            if patience is not None:
+                table.expire(patience)
+            table.refresh()
+
     def finish(self) -> None:
         """The capture ended: deliver what waits, declare what is missing, and end every connection."""
         self._decoder.finish()
@@ -93,9 +107,15 @@ class Assembler:
         table = self._by_source.get(batch.source)
         if table is None:
             last = self._tables[-1] if self._tables else None
-            if last is None or batch.times[0] < last.now - min((last.now - last.start) // 10, _OVERLAP_NS):
-                last = Table(self._open_connection, Shared(self._accounting), self._indices)
-                last.start = batch.times[0]
-                self._tables.append(last)
-            table = self._by_source[batch.source] = last
+            if batch.lane >= 0:
+                table = self._by_lane.get(batch.lane)
+            elif last is not None and batch.times[0] >= last.now - min((last.now - last.start) // 10, _OVERLAP_NS):
+                table = last
+            if table is None:
+                table = Table(self._open_connection, Shared(self._accounting), self._indices)
+                table.start = batch.times[0]
+                self._tables.append(table)
+            self._by_source[batch.source] = table
+            if batch.lane >= 0:
+                self._by_lane[batch.lane] = table
         return table

@@ -1,8 +1,8 @@
 """The fast path, first half: header fields of a whole batch at once, through numpy.
 
 Frames of the common shape (Ethernet with at most one VLAN tag, Linux cooked, raw IP or BSD loopback; IPv4 without
-options or IPv6 without extension headers, not fragmented; TCP) are read by columns. The few others go through `ip.py`
-one by one and join their connection's packets as *odd* ones. `chunks` takes it from there.
+options or IPv6 without extension headers, not fragmented; TCP; also in VXLAN or Geneve) are read by columns. The few
+others go through `ip.py` one by one and join their connection's packets as *odd* ones. `chunks` takes it from there.
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ import numpy as np  # numpy reads the number of threads when it is imported
 
 from wirecase.model import PacketBatch
 from wirecase.net import link as links
+from wirecase.net import tunnels
 from wirecase.net.header import Packet
 
 Array = np.ndarray[Any, Any]
 
 MIN_BUFFER = 128
 """Batches of fewer bytes cannot be gathered from safely."""
+_SMALLEST_TUNNEL = 20 + 8 + 8 + 14 + 40
+"""Bytes of the headers of IPv4, UDP, a tunnel, Ethernet, IPv4 and TCP."""
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _MIX2 = np.uint64(0xC2B2AE3D27D4EB4F)
 _LOOPBACK_IPV4 = tuple(f << s for f in (2,) for s in (0, 24))
@@ -58,6 +61,9 @@ class Fields:
         six &= stops - ip >= 60
         # Rows of another shape read from the start of the buffer; what they find there is not used.
         ip = np.where(four | six, ip, 0)
+        if (four & (view8[ip + 9] == tunnels.UDP)).any():
+            wire = starts + np.array(batch.lengths, dtype=np.int64)
+            ip, four, six = _unwrap(ip, four, six, np.where(wire == stops, stops, 0), view8, view16)
         first = view8[ip]
         four &= (first == 0x45) & (view8[ip + 9] == 6)
         four &= (view16[ip + 6] & 0x3FFF) == 0
@@ -204,3 +210,28 @@ def _network(
         nothing: Array = np.zeros(len(starts), dtype=bool)
         return starts, nothing, nothing.copy()
     return ip, fits & (kind == links.ETHERTYPE_IPV4), fits & (kind == links.ETHERTYPE_IPV6)
+
+
+def _unwrap(
+    ip: Array, four: Array, six: Array, stops: Array, view8: Array, view16: Array
+) -> tuple[Array, Array, Array]:
+    """Step into the commonest tunnels: VXLAN and Geneve over IPv4 with an untagged Ethernet frame in them.
+
+    `stops` is 0 for frames that were cut. Only frames that end where the outer IP header says are stepped into, so that
+    nothing but the inner header bounds the payload; all others keep their outer header, and go through `ip.py`.
+    """
+    whole = four & (ip + view16[ip + 2] == stops) & (stops - ip >= _SMALLEST_TUNNEL) & (view8[ip] == 0x45)
+    whole &= (view16[ip + 6] & 0x3FFF == 0) & (view8[ip + 9] == tunnels.UDP)
+    at = np.where(whole, ip + 28, 0)
+    port, flags = view16[at - 6 * whole], view8[at]
+    vxlan = (port == tunnels.VXLAN) & (flags & 0x08 != 0)
+    vxlan |= (port == tunnels.VXLAN_LINUX) & (view16[at] == 0x0800) & (view16[at + 2] == 0) & (view8[at + 7] == 0)
+    geneve = (port == tunnels.GENEVE) & (flags >> 6 == 0) & (view8[at + 1] & 0x80 == 0)
+    geneve &= view16[at + 2] == links.ETHERTYPE_TEB
+    inner = at + 8 + np.where(geneve, (flags & 0x3F).astype(np.int64) << 2, 0) + 14
+    whole &= (vxlan | geneve) & (stops - inner >= 40)
+    kind = view16[np.where(whole, inner - 2, 0)]
+    in_four = whole & (kind == links.ETHERTYPE_IPV4)
+    in_six = whole & (kind == links.ETHERTYPE_IPV6) & (stops - inner >= 60)
+    inside = in_four | in_six
+    return np.where(inside, inner, ip), np.where(inside, in_four, four), np.where(inside, in_six, six)

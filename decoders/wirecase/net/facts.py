@@ -37,6 +37,8 @@ class TcpSide:
     """``addr:port``, IPv6 in brackets."""
     syn: Mark | None = None
     """Its first SYN or SYN-ACK."""
+    base: int | None = None
+    """Sequence number of its first byte: one more than its SYN's where that was seen."""
     syns: int = 0
     """SYN packets sent, retransmissions included."""
     fin: Mark | None = None

@@ -1,4 +1,4 @@
-"""IP: from a captured frame to the TCP segment inside, through VLAN tags, extension headers, fragments and tunnels.
+"""IP: from a captured frame to the TCP segment inside, through extension headers, fragments and tunnels.
 
 The result is a `Segment`: where the TCP header lies, how much of the segment was captured, and how much there was.
 Lengths come from the IP header, so that padding of short Ethernet frames is no payload; an IP length of 0 (a capture
@@ -12,13 +12,10 @@ from typing import NamedTuple
 
 from wirecase.model import Accounting
 from wirecase.net import link as links
+from wirecase.net import tunnels
 from wirecase.net.fragments import Fragments
 
 TCP = 6
-_UDP = 17
-_GRE = 47
-_IPV4_IN_IP = 4
-_IPV6_IN_IP = 41
 _HOP_BY_HOP = 0
 _ROUTING = 43
 _FRAGMENT = 44
@@ -28,9 +25,8 @@ _MOBILITY = 135
 _HIP = 139
 _SHIM6 = 140
 _EXTENSIONS = frozenset((_HOP_BY_HOP, _ROUTING, _FRAGMENT, _AUTHENTICATION, _DESTINATION, _MOBILITY, _HIP, _SHIM6))
-_VXLAN_PORT = 4789
-MAX_TUNNELS = 4
-"""How many tunnels may be nested."""
+MAX_TUNNELS = 8
+"""How many tunnels may be nested, shims as MPLS and PPPoE among them."""
 _MAX_EXTENSIONS = 16
 
 NOT_IP = "not IP"
@@ -84,8 +80,11 @@ class IpDecoder:
             elif kind == links.ETHERTYPE_IPV6:
                 found = self._ipv6(data, at, end, wire_end, captured, time)
             else:
-                self.skip(NOT_IP, captured)
-                return None
+                kind, at = tunnels.below(kind, data, at, end)
+                if kind == links.NOT_IP:
+                    self.skip(NOT_IP, captured)
+                    return None
+                continue
             if found is None:
                 return None
             protocol, addresses, data, at, inner_end, wire_end, ident, captured, padding = found
@@ -96,7 +95,7 @@ class IpDecoder:
                     return None
                 key = addresses + bytes(data[at : at + 4])
                 return Segment(key, data, at, end, wire_end, ident, captured, padding)
-            kind, at = _tunnel(protocol, data, at, end)
+            kind, at = tunnels.behind(protocol, data, at, end)
             if kind == links.NOT_IP:
                 self.skip(NOT_TCP, captured)
                 return None
@@ -197,32 +196,3 @@ class IpDecoder:
         size = len(whole.payload)
         # Extension headers inside of a fragmented IPv6 packet are too rare to be followed: they end as "not TCP".
         return named[-1], named[:-1], whole.payload, 0, size, size, ident & 0xFFFF, whole.captured, 0
-
-
-def _tunnel(protocol: int, data: Buffer, at: int, end: int) -> tuple[int, int]:
-    """Return the ethertype and place of what a tunnel carries, or `links.NOT_IP` if this is no tunnel."""
-    if protocol == _UDP:
-        # VXLAN (RFC 7348 §5): UDP, 8 bytes with the I flag, an Ethernet frame.
-        if end - at >= 16 and data[at + 2] << 8 | data[at + 3] == _VXLAN_PORT and data[at + 8] & 0x08:
-            return links.network_layer(links.ETHERNET, data, at + 16, end)
-    elif protocol == _GRE:
-        return _gre(data, at, end)
-    elif protocol == _IPV4_IN_IP:
-        return links.ETHERTYPE_IPV4, at
-    elif protocol == _IPV6_IN_IP:
-        return links.ETHERTYPE_IPV6, at
-    return links.NOT_IP, end
-
-
-def _gre(data: Buffer, at: int, end: int) -> tuple[int, int]:
-    """GRE (RFC 2784, RFC 2890): checksum, key and sequence number; source routes (RFC 1701) are not followed."""
-    if end - at < 4 or data[at + 1] & 0x07 or data[at] & 0x40:
-        return links.NOT_IP, end
-    flags = data[at]
-    kind = data[at + 2] << 8 | data[at + 3]
-    here = at + 4 + 4 * bool(flags & 0x80) + 4 * bool(flags & 0x20) + 4 * bool(flags & 0x10)
-    if here > end:
-        return links.NOT_IP, end
-    if kind == links.ETHERTYPE_TEB:
-        return links.network_layer(links.ETHERNET, data, here, end)
-    return kind, here

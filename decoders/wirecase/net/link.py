@@ -46,7 +46,7 @@ def network_layer(link: int, data: memoryview | bytes, start: int, end: int) -> 
             return NOT_IP, end
         return ethertype(data, start + 12, end)
     if link in RAW or link in (IPV4_ONLY, IPV6_ONLY):
-        return _by_version(data, start, end)
+        return by_version(data, start, end)
     if link == LINUX_SLL:
         return ethertype(data, start + 14, end)
     if link == LINUX_SLL2:
@@ -59,7 +59,7 @@ def network_layer(link: int, data: memoryview | bytes, start: int, end: int) -> 
         return kind, at + 18
     if link in (NULL, LOOP):
         return _loopback(data, start, end)
-    return _ppp(data, start, end)
+    return ppp(data, start, end)
 
 
 def ethertype(data: memoryview | bytes, at: int, end: int) -> tuple[int, int]:
@@ -74,7 +74,8 @@ def ethertype(data: memoryview | bytes, at: int, end: int) -> tuple[int, int]:
     return NOT_IP, end
 
 
-def _by_version(data: memoryview | bytes, at: int, end: int) -> tuple[int, int]:
+def by_version(data: memoryview | bytes, at: int, end: int) -> tuple[int, int]:
+    """Return the ethertype of an IP packet by its first bits, and where it begins."""
     if at < end:
         version = data[at] >> 4
         if version == 4:
@@ -97,7 +98,7 @@ def _loopback(data: memoryview | bytes, start: int, end: int) -> tuple[int, int]
     return NOT_IP, end
 
 
-def _ppp(data: memoryview | bytes, at: int, end: int) -> tuple[int, int]:
+def ppp(data: memoryview | bytes, at: int, end: int) -> tuple[int, int]:
     """PPP (RFC 1661 §2), with or without HDLC address and control; the protocol may be compressed (§6.5)."""
     if at + 2 <= end and data[at] == 0xFF and data[at + 1] == 0x03:
         at += 2

@@ -116,8 +116,7 @@ class Table:
             self._end_lingering()
         if len(self.flows) > CROWDED and self.now - self._idle_checked > IDLE_CHECK_NS:
             self._idle_checked = self.now
-            for flow in [flow for flow in self.flows if self.now - flow.time > _patience(flow)]:
-                self._let_go(flow, "idle", self.now)
+            self.expire(IDLE_NS)
         ring = RING if len(self.flows) <= MANY_FLOWS else RING_MANY
         if ring < self._shared.ring:
             for flow in self.flows:
@@ -128,6 +127,16 @@ class Table:
         tombstones = self.tombstones
         while len(tombstones) > MAX_TOMBSTONES:
             del tombstones[next(iter(tombstones))]
+
+    def expire(self, patience: int) -> None:
+        """Let go what was silent for `patience` ns; what was seen from one side only, after `ONE_SIDED_NS`."""
+        one_sided = min(patience, ONE_SIDED_NS)
+        for flow in [
+            flow
+            for flow in self.flows
+            if self.now - flow.time > (patience if all(half.packets for half in flow.halves) else one_sided)
+        ]:
+            self._let_go(flow, "idle", self.now)
 
     def is_over(self, key: bytes, time: int) -> bool:
         """Tell whether the connection of `key` was over before `time`, so that a packet then is late or begins anew."""
@@ -176,10 +185,6 @@ class Table:
             return True
         distance = (packet.seq - tombstone.expect) & MASK
         return distance < _NEAR or distance > MASK - _NEAR
-
-
-def _patience(flow: Flow) -> int:
-    return IDLE_NS if all(half.packets for half in flow.halves) else ONE_SIDED_NS
 
 
 def _address(address: bytes, port: bytes) -> str:

@@ -410,6 +410,7 @@ class Flow:
         """Bring the facts up to date with the counters kept here."""
         for half in self.halves:
             facts = half.facts
+            facts.base = half.base
             facts.packets = half.packets
             facts.delivered = half.delivered
             facts.sent = half.sent

@@ -7,9 +7,11 @@ from wirecase.rules import (
     conduct,
     connection,
     deadline,
+    drops,
     endings,
     floods,
     flow,
+    forms,
     framing,
     goaway,
     headers,
@@ -24,6 +26,8 @@ from wirecase.rules import (
     status,
     streams,
     tcp,
+    tls,
+    tls_keys,
     translation,
 )
 from wirecase.rules.base import Rule
@@ -50,6 +54,10 @@ ALL_RULES: tuple[Rule, ...] = (
     *floods.RULES,
     *conduct.RULES,
     *tcp.RULES,
+    *tls.RULES,
+    *tls_keys.RULES,
     *observer.RULES,
+    *drops.RULES,
+    *forms.RULES,
 )
 """In the order in which they are run and documented."""

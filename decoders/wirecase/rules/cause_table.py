@@ -73,6 +73,7 @@ BREACH = (
 STATUS = ("grpc-status-malformed", "grpc-status-in-open-headers", "grpc-trailers-not-final", "grpc-metadata-bad-bin")
 NETWORK = ("tcp-peer-silent", "tcp-zero-window", "keepalive-unanswered", "idle-cut")
 CUT = ("body-cut-connection", "close-without-goaway", "tcp-reset")
+TLS = ("tls-no-alpn-h2", "tls-alert", "tls-handshake-failed")
 REQUEST = ("grpc-timeout-malformed", "grpc-missing-te", "grpc-cardinality")
 CONNECTION_BREACH = (
     *SPEAKS,
@@ -87,6 +88,7 @@ CONNECTION_BREACH = (
 """Breaches that end a connection, and so hit streams other than their own."""
 NO_BACKEND = (
     "tcp-refused",
+    *TLS,
     "close-before-settings",
     *SPEAKS,
     "body-cut-connection",
@@ -197,16 +199,31 @@ TABLE: dict[str, Row] = {
     ),
     "body-cut-connection": Row(
         (*STALL, "grpc-decompression-bomb", "grpc-deadline", *BREACH),
-        (*GOAWAY_FATAL, "idle-cut", "keepalive-unanswered", "client-rejects-legal-frame", *BREACH, *_BROKEN_ANSWER),
+        (
+            *GOAWAY_FATAL,
+            "idle-cut",
+            "keepalive-unanswered",
+            "client-rejects-legal-frame",
+            *TLS,
+            *BREACH,
+            *_BROKEN_ANSWER,
+        ),
         reaction=True,
     ),
-    "close-without-goaway": Row((), (*GOAWAY_FATAL, "idle-cut", "keepalive-unanswered", *BREACH), reaction=True),
+    "close-without-goaway": Row((), (*GOAWAY_FATAL, "idle-cut", "keepalive-unanswered", *TLS, *BREACH), reaction=True),
     "tcp-reset": Row(
-        (), (*GOAWAY_FATAL, "idle-cut", "keepalive-unanswered", "client-rejects-legal-frame", *BREACH), reaction=True
+        (),
+        (*GOAWAY_FATAL, "idle-cut", "keepalive-unanswered", "client-rejects-legal-frame", *TLS, *BREACH),
+        reaction=True,
     ),
     "close-before-settings": Row((), SPEAKS, ("tcp-refused", "tcp-connect-timeout")),
     "stream-no-response": Row((*STALL, *REQUEST, *BREACH), (*NETWORK[:3], *STALL, *CONNECTION_BREACH)),
     "stream-stalled": Row(STALL, (*NETWORK[:3], *STALL)),
+    # TLS
+    "tls-alert": Row((), ("tls-no-alpn-h2",)),
+    "tls-handshake-failed": Row((), ("tls-no-alpn-h2",)),
+    "tls-truncated": Row((), CUT),
+    "h2-peer-speaks-http1": Row((), ("tls-no-alpn-h2",)),
     # the connection
     "tcp-refused": Row(server=("body-cut-connection", "close-without-goaway", "goaway-error")),
     "goaway-race": Row((), GOAWAY_REASON),

@@ -1,8 +1,8 @@
 """Which finding explains which: one root cause on top, its consequences under it.
 
 `cause_table` says what can follow from what, and within which scope: the same stream, the same connection, the leg
-behind (a proxy's backend leg explains what its front leg answers; that is an inference), or the same server shortly
-before.
+behind (a proxy's backend leg explains what its front leg answers; an inference where `legs` does not know the call's
+own leg), or the same server shortly before.
 The nearest scope wins, then the order of the table, then the nearest time. Information never causes anything, and a
 consequence never becomes the cause of its own cause.
 """
@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from wirecase.model import Finding
 from wirecase.rules.cause_table import HTTP, OWN_REASONS, TABLE, WAITS, Row
+from wirecase.rules.legs import Legs
 
 NS = 1_000_000_000
 BACKEND = 1 * NS
@@ -73,8 +74,9 @@ def _places(finding: Finding) -> _Places:
 
 
 class _Linker:
-    def __init__(self, findings: list[Finding]) -> None:
+    def __init__(self, findings: list[Finding], legs: Legs) -> None:
         self._findings = findings
+        self._legs = legs
         self._places = {finding.id: _places(finding) for finding in findings}
         self._by_id = {finding.id: finding for finding in findings}
         self._on_stream: dict[tuple[int, int, str], list[Finding]] = defaultdict(list)
@@ -93,8 +95,14 @@ class _Linker:
         for finding in self._findings:
             row = TABLE.get(finding.rule)
             if row is not None and finding.caused_by is None:
-                cause = self._same(finding, row) or self._behind(finding, row) or self._same_server(finding, row)
+                cause = self._same(finding, row) or self._on_leg(finding, row) or self._behind(finding, row)
+                cause = cause or self._same_server(finding, row)
                 finding.caused_by = cause.id if cause else None
+        if self._legs.connections:
+            for finding in self._findings:
+                if finding.caused_by is None:
+                    cause = self._copy(finding)
+                    finding.caused_by = cause.id if cause else None
 
     # ---- the same stream or connection -------------------------------------------------------------------------
 
@@ -131,6 +139,47 @@ class _Linker:
             seen.add(step.id)
             step = self._by_id.get(step.caused_by) if step.caused_by else None
         return False
+
+    # ---- another leg of the same call --------------------------------------------------------------------------
+
+    def _on_leg(self, finding: Finding, row: Row) -> Finding | None:
+        """Find what explains a finding on the leg behind that its calls are known to have.
+
+        Most of the calls that have such a leg must show it.
+        """
+        if not self._legs.fronts or not row.backend:
+            return None
+        backs = [back for place in sorted(self._places[finding.id].streams) for back in self._legs.backs.get(place, ())]
+        backs = backs[:: -(-len(backs) // SAMPLED) or 1]
+        for rule in (finding.rule, *row.backend):
+            seen = Counter[str]()
+            for connection, stream in backs:
+                nearby = self._on_stream.get((connection, stream, rule), ()) or [
+                    cause for cause in self._on_connection.get((connection, rule), ()) if cause.stream is None
+                ]
+                for cause in nearby:
+                    if _is_behind(cause, finding) and self._may_cause(cause, finding) and _is_before(cause, finding):
+                        seen[cause.id] += 1
+                        break
+            if seen and seen.total() >= SHARE * len(backs):
+                return self._by_id[seen.most_common(1)[0][0]]
+        return None
+
+    def _copy(self, finding: Finding) -> Finding | None:
+        """Find the same fault on another leg of the same connection, nearer to whoever is at fault."""
+        if finding.connection is None or finding.severity == "info":
+            return None
+        mine, nearer = finding.connection.index, self._legs.connections
+        by_client = finding.who[:1] == ["client"]
+        others = self._legs.copies.get(mine, [])
+        if by_client:
+            others = [nearer[mine]] if mine in nearer else []
+        for other in others:
+            for cause in self._on_connection.get((other, finding.rule), ()):
+                same = cause.stream == finding.stream and cause.details.get("by") == finding.details.get("by")
+                if same and self._may_cause(cause, finding):
+                    return cause
+        return None
 
     # ---- another connection ------------------------------------------------------------------------------------
 
@@ -206,6 +255,10 @@ class _Linker:
         return max(found, key=lambda cause: cause.time or 0, default=None)
 
 
+def _is_before(cause: Finding, finding: Finding) -> bool:
+    return cause.time is None or finding.time is None or cause.time <= finding.time + AFTER
+
+
 def _is_gateway_error(finding: Finding) -> bool:
     """Tell whether an HTTP answer speaks of what lies behind it: 5xx, not 4xx or a redirect."""
     status = finding.details.get("http_status")
@@ -230,6 +283,6 @@ def _can_provoke(cause: Finding, finding: Finding) -> bool:
     return cause.time is None or finding.time is None or cause.time <= finding.time
 
 
-def link(findings: list[Finding]) -> None:
+def link(findings: list[Finding], legs: Legs | None = None) -> None:
     """Set `Finding.caused_by` wherever another of the findings explains one. Their ids must be given."""
-    _Linker(findings).run()
+    _Linker(findings, legs or Legs()).run()

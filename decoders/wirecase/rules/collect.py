@@ -6,14 +6,16 @@ Matches of the same rule, connection and key become one finding that counts them
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable
 from typing import Any
 
-from wirecase.http2.facts import HeaderBlock
-from wirecase.model import CallTotals, Evidence, Finding, Mark, Occurrence
-from wirecase.rules import ALL_RULES
+from wirecase.model import CallTotals, Evidence, Finding, FormFacts, Leg, Mark, Occurrence
+from wirecase.rules import ALL_RULES, drops
 from wirecase.rules.base import Match, Rule
 from wirecase.rules.causes import link
+from wirecase.rules.forms import forget_missing_times, form_of, is_hidden, temper
+from wirecase.rules.ids import correlation_ids
+from wirecase.rules.legs import LegBook, Legs
 from wirecase.session.call import Call
 from wirecase.session.run import Run
 from wirecase.session.session import Session
@@ -21,10 +23,6 @@ from wirecase.session.session import Session
 _OCCURRENCES = 100
 _FINDINGS = 5_000
 """Findings that are kept; a capture with more has said what it has to say."""
-_CORRELATION = (
-    b"traceparent", b"x-request-id", b"x-correlation-id", b"cf-ray", b"x-amzn-trace-id", b"x-amz-cf-id",
-    b"x-b3-traceid", b"x-cloud-trace-context", b"x-envoy-attempt-count", b"grpc-trace-bin", b"request-id",
-)  # fmt: skip
 _FAILED = {"error", "warning"}
 
 _CALL_RULES = tuple(rule for rule in ALL_RULES if rule.scope == "call")
@@ -32,25 +30,26 @@ _SESSION_RULES = tuple(rule for rule in ALL_RULES if rule.scope == "session")
 _RUN_RULES = tuple(rule for rule in ALL_RULES if rule.scope == "run")
 
 
-def correlation_ids(blocks: Iterable[HeaderBlock]) -> dict[str, str]:
-    """Return the ids by which a call can be found in other systems."""
-    found: dict[str, str] = {}
-    for block in blocks:
-        for name in _CORRELATION:
-            value = block.get(name)
-            if value is not None:
-                found.setdefault(name.decode(), value[:256].decode("latin-1"))
-    return found
-
-
 class Collector:
     """The findings of one run, as they come."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, *, prints: bool = False, forms: dict[int, FormFacts] | None = None,
+        found: Callable[[Finding, Session | None, Call | None, int | None], None] | None = None,
+    ) -> None:  # fmt: skip
+        """Begin with nothing found.
+
+        `prints` tells whether all calls are shown, so that their legs can be found. `forms` are the sources that are no
+        packet captures, by their number; it may grow. `found` is told of every match when it is made.
+        """
+        self._told = found
+        self._forms = forms if forms is not None else {}
+        self.prints = prints
         self._findings: dict[tuple[Any, ...], Finding] = {}
         self._defects: set[str] = set()
         self.dropped = 0
         """Findings that were not kept."""
+        self.book = LegBook()
 
     def call(self, call: Call, totals: CallTotals) -> list[Finding]:
         """Judge one closed call, count it, and return the findings that it is one occurrence of."""
@@ -68,31 +67,66 @@ class Collector:
         status = call.grpc_status
         if not failed and _end_unseen(call):
             totals.unfinished += 1
+            outcome = "unfinished"
         elif not failed and status == 0:
             totals.ok += 1
             session.calls_ok += 1
+            outcome = "ok"
         else:
             totals.failed += 1
             session.calls_failed += 1
+            outcome = "failed"
+        if self.prints:
+            self.book.call(call, outcome)
         return named
+
+    def healthy(self, call: Call) -> None:
+        """Take a call that no rule has to look at."""
+        if self.prints:
+            self.book.call(call, "ok")
 
     def session(self, session: Session) -> None:
         """Judge one closed connection."""
+        self.book.session(session)
         for rule in _SESSION_RULES:
             for match in self._matches(rule, session):
                 self._add(rule, match, session, None, match.stream, match.mark or _mark_of(match.evidence))
 
-    def finish(self, run: Run) -> list[Finding]:
+    @property
+    def so_far(self) -> list[Finding]:
+        """The findings up to now, in the order in which they came up; no causes are linked and none has an id."""
+        return list(self._findings.values())
+
+    def forget(self, most: int) -> list[Finding]:
+        """Keep `most` findings, the newest, for a run that has no end; return those that were let go.
+
+        Findings that span connections stay.
+        """
+        excess = len(self._findings) - most
+        if excess <= 0:
+            return []
+        old = [key for key in self._findings if not isinstance(key[1], str)][:excess]
+        return [self._findings.pop(key) for key in old]
+
+    def finish(self, run: Run, legs: Legs | None = None) -> list[Finding]:
         """Judge the whole run, link causes and consequences, and number the findings."""
+        legs = legs or Legs()
         run.findings = list(self._findings.values())
         for rule in _RUN_RULES:
             for match in self._matches(rule, run):
                 self._add(rule, match, None, None, match.stream, match.mark or _mark_of(match.evidence))
         findings = sorted(self._findings.values(), key=_order)
+        if drops.lost_in(run):
+            drops.temper(findings, run)
         for number, finding in enumerate(findings, 1):
             finding.id = f"F{number}"
-        link(findings)
+        link(findings, legs)
+        if legs:
+            for finding in findings:
+                finding.legs = _legs(finding, legs)
         _spare_proxies(findings)
+        if self._forms:
+            forget_missing_times(findings)
         run.findings = findings
         return findings
 
@@ -100,8 +134,15 @@ class Collector:
 
     def _matches(self, rule: Rule, subject: Any) -> list[Match]:
         """Return what a rule finds; a rule that crashes is reported and costs nothing but itself."""
+        form = form_of(subject, self._forms) if self._forms else None
+        if form is not None and is_hidden(rule.id, form, subject):
+            return []
         try:
-            return list(rule.check(subject))
+            found = list(rule.check(subject))
+            if form is not None:
+                for match in found:
+                    temper(match, rule.id, form)
+            return found
         except Exception as error:  # noqa: BLE001 - whatever a rule does wrong, the others go on
             frame = traceback.extract_tb(error.__traceback__)[-1]
             where = f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"
@@ -136,6 +177,8 @@ class Collector:
             finding = self._findings[key] = _finding(rule, match, session, call, stream, mark)
         else:
             finding.count += match.count
+        if self._told is not None:
+            self._told(finding, session, call, stream)
         places = [(stream, mark), *match.streams]
         for number, where in places[: _OCCURRENCES - len(finding.occurrences)]:
             finding.occurrences.append(
@@ -163,6 +206,20 @@ def _finding(
         ids=correlation_ids(frame.block for frame in call.stream.headers) if call else {},
         references=list(rule.references),
     )  # fmt: skip
+
+
+def _legs(finding: Finding, legs: Legs) -> list[Leg]:
+    """Return the legs of a finding's first call, where there is more than one."""
+    if finding.connection is None or finding.stream is None:
+        return []
+    here = (finding.connection.index, finding.stream)
+    chain = legs.chain(here)
+    if len(chain) < 2:
+        return []
+    return [
+        Leg(legs.refs[place[0]], place[1], legs.calls.get(place, finding.call if place == here else None))
+        for place in chain
+    ]
 
 
 def _spare_proxies(findings: list[Finding]) -> None:

@@ -93,8 +93,8 @@ def check_snaplen(session: Session) -> Iterator[Match]:
 
 def check_one_direction(session: Session) -> Iterator[Match]:
     """Only one side's packets were captured."""
-    if not session.one_direction:
-        return
+    if not session.one_direction or (session.tls is not None and session.tls.one_sided):
+        return  # where keys are missing, that is told as such
     seen = CLIENT if session.client.packets else SERVER
     facts = session.side(seen)
     if not facts.delivered and not facts.missing:
@@ -209,33 +209,6 @@ def check_bad_reset(session: Session) -> Iterator[Match]:
         yield match
 
 
-def check_encrypted(run: Run) -> Iterator[Match]:
-    """TLS without keys."""
-    total = sum(run.encrypted_peers.values())
-    if not total:
-        return
-    servers = run.encrypted_peers.most_common(20)
-    named = ", ".join(f"{address} ({count:,})" for address, count in servers[:5])
-    yield Match(
-        severity="info",
-        certainty="certain",
-        who=["capture"],
-        title=f"{total:,} TLS {'connection was' if total == 1 else 'connections were'} not inspected: no keys",
-        explanation=f"Encrypted, and so not looked into: {named}{' …' if len(servers) > 5 else ''}. Nothing is said "
-        "about the calls on them, neither good nor bad.",
-        evidence=[],
-        details={
-            "connections": total,
-            "servers": [address for address, _ in servers],
-            "counts": [count for _, count in servers],
-        },
-        retry_why="This is about the capture, not about a call.",
-        fix="Give the TLS keys (SSLKEYLOGFILE of client or server, --keylog), or capture where the traffic is plain: "
-        "behind the proxy that ends TLS, or between sidecar and application.",
-        count=total,
-    )
-
-
 def check_file_damaged(run: Run) -> Iterator[Match]:
     """Inputs that could not be read to their end."""
     for damage in run.damages:
@@ -266,13 +239,6 @@ def _rule(name: str, title: str, summary: str, check: object, *, run: bool = Fal
 
 
 RULES: tuple[Rule, ...] = (
-    _rule(
-        "obs-encrypted",
-        "TLS without keys",
-        "TLS connections were not decrypted, so nothing on them was inspected.",
-        check_encrypted,
-        run=True,
-    ),
     _rule(
         "obs-midconnection",
         "Joined in the middle",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from wirecase.model import Blast, Finding, Verdict
+from wirecase.model import Blast, CallTotals, Finding, Verdict
+from wirecase.rules.legs import Legs
+from wirecase.rules.tls_keys import reason as hidden_because
 from wirecase.session.run import Run
 
 _SERIOUS = ("error", "warning")
@@ -44,15 +46,18 @@ def _descendants(findings: list[Finding]) -> dict[str, set[str]]:
     return below
 
 
-def _calls(findings: list[Finding]) -> int:
-    """Return how many calls findings name: the streams of their places, at least their count (places stop at 100)."""
+def _calls(findings: list[Finding], legs: Legs) -> int:
+    """Return how many calls findings name: the streams of their places, at least their count (places stop at 100).
+
+    A call that was met on several of its legs is one.
+    """
     named: set[tuple[int, int]] = set()
     most = 0
     for finding in findings:
         if finding.rule in _NO_CALLS and finding.call is None:
             continue
         here = {
-            (place.connection, place.stream)
+            legs.head((place.connection, place.stream))
             for place in finding.occurrences
             if place.connection is not None and place.stream is not None
         }
@@ -62,8 +67,9 @@ def _calls(findings: list[Finding]) -> int:
     return max(most, len(named))
 
 
-def roots(findings: list[Finding]) -> list[Finding]:
+def roots(findings: list[Finding], legs: Legs | None = None) -> list[Finding]:
     """Return the errors and warnings that nothing else explains, the weightiest first."""
+    known = legs or Legs()
     by_id = {finding.id: finding for finding in findings}
     below = _descendants(findings)
 
@@ -72,7 +78,7 @@ def roots(findings: list[Finding]) -> list[Finding]:
         return min(_WEIGHT[by_id[number].severity] for number in below[root.id])
 
     found = [f for f in findings if f.caused_by is None and (f.severity in _SERIOUS or heaviest(f) < _WEIGHT["info"])]
-    explained = {finding.id: _calls([by_id[number] for number in below[finding.id]]) for finding in found}
+    explained = {finding.id: _calls([by_id[number] for number in below[finding.id]], known) for finding in found}
     found.sort(
         key=lambda f: (
             is_limit(f),
@@ -88,11 +94,11 @@ def roots(findings: list[Finding]) -> list[Finding]:
     return found
 
 
-def blast(findings: list[Finding], run: Run) -> Blast:
+def blast(findings: list[Finding], run: Run, legs: Legs | None = None) -> Blast:
     """Return how many calls the errors and warnings hit, on which paths, and when."""
     serious = [f for f in findings if f.severity in _SERIOUS and not is_limit(f)]
     told = [f for f in findings if f.rule == "grpc-app-status" and f.caused_by is not None]
-    count = _calls([*serious, *told])
+    count = _calls([*serious, *told], legs or Legs())
     total = run.calls.total
     count = min(count, total)
     paths: Counter[str] = Counter()
@@ -122,9 +128,12 @@ def _counted(count: int, noun: str, plural: str | None = None) -> str:
 def not_inspected(findings: list[Finding], run: Run) -> list[str]:
     """Return what the inputs hold and was not looked into, one phrase each."""
     phrases: list[str] = []
-    encrypted = sum(run.encrypted_peers.values())
-    if encrypted:
-        phrases.append(f"{_counted(encrypted, 'TLS connection')} without keys")
+    without = sum(run.hidden[problem].count for problem in ("no-keys", "no-match") if problem in run.hidden)
+    if without:
+        phrases.append(f"{_counted(without, 'TLS connection')} without keys")
+    for problem, hidden in sorted(run.hidden.items()):
+        if problem not in ("no-keys", "no-match"):
+            phrases.append(f"{_counted(hidden.count, 'TLS connection')} ({hidden_because(problem)})")
     for protocol, words in (("http1", "HTTP/1 connection"), ("other", "connection")):
         count = run.protocols.get(protocol, 0)
         if count:
@@ -151,8 +160,11 @@ def not_inspected(findings: list[Finding], run: Run) -> list[str]:
         hit = {place.connection for f in findings if f.rule == rule for place in f.occurrences}
         if hit:
             phrases.append(f"{words} ({_counted(len(hit), 'connection')})")
+    lost = sum(source.dropped or 0 for source in run.sources)
+    if lost:
+        phrases.append(f"{_counted(lost, 'packet')} that the capture tool lost")
     for link, count in sorted(run.unsupported_links.items()):
-        phrases.append(f"{_counted(count, 'packet')} of link type {link}")
+        phrases.append(f"{_counted(count, 'packet')} of link type {link} (--engine tshark may read them)")
     if run.damages:
         phrases.append(f"{_counted(len(run.damages), 'damaged stretch', 'damaged stretches')} of the input")
     return phrases
@@ -215,8 +227,18 @@ def _headline(findings: list[Finding], causes: list[Finding], spread: Blast, uns
     others = f" {_counted(more, 'further root cause')} below." if more else ""
     sure = "" if first.certainty == "certain" else f" ({first.certainty})"
     where = f" Most likely at fault{sure}: {_who(first)}{_at(first)}."
-    legs = " Calls are counted on each leg of a proxy that was captured." if _spans_legs(findings) else ""
+    legs = _counting(findings, calls)
     return f"{hit}: {_sentence(first.title)}{where}{hosts}{others}{legs}{tail}"
+
+
+def _counting(findings: list[Finding], calls: CallTotals) -> str:
+    """Say how calls were counted that were seen on more than one leg."""
+    if calls.legs:
+        seen = f"{_counted(calls.legs, 'call')} seen again on another leg (proxy, NAT)"
+        return f" {seen} {'is' if calls.legs == 1 else 'are'} not counted twice."
+    if calls.doubtful:
+        return f" {_counted(calls.doubtful, 'call')} may be counted twice: both sides of a proxy were captured."
+    return " Calls are counted on each leg of a proxy that was captured." if _spans_legs(findings) else ""
 
 
 def _clean(run: Run, unseen: list[str]) -> str:
@@ -234,7 +256,7 @@ def _clean(run: Run, unseen: list[str]) -> str:
         if calls.unfinished:
             parts.append(f"{calls.unfinished:,} whose outcome the capture does not show")
         where = f"{_counted(calls.total, 'gRPC call')} on {_counted(plain, 'HTTP/2 connection')}"
-        return f"No wire fault {seen}: {where}, {', '.join(parts)}."
+        return f"No wire fault {seen}: {where}, {', '.join(parts)}." + _counting([], calls)
     if plain:
         return f"No wire fault {seen}: {_counted(plain, 'HTTP/2 connection')}, no gRPC call."
     total = sum(run.protocols.values())
@@ -243,10 +265,10 @@ def _clean(run: Run, unseen: list[str]) -> str:
     return "No TCP connection is in the input: nothing can be said."
 
 
-def verdict(findings: list[Finding], run: Run) -> Verdict:
-    """Return the verdict over linked and numbered findings."""
-    causes = roots(findings)
-    spread = blast(findings, run)
+def verdict(findings: list[Finding], run: Run, legs: Legs | None = None) -> Verdict:
+    """Return the verdict over linked and numbered findings; `legs` tells which calls are one."""
+    causes = roots(findings, legs)
+    spread = blast(findings, run, legs)
     unseen = not_inspected(findings, run)
     return Verdict(
         headline=_headline(findings, causes, spread, unseen, run),

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from wirecase.http2.kept import Kept
 
 _PLAIN = (None, b"identity")
+_PATHS = 64
+"""Paths of a connection that are kept."""
 _BENIGN_AFTER_END = (0, 8)
 """NO_ERROR and CANCEL behind a complete response: how peers say that they are done (RFC 9113 §8.1)."""
 
@@ -120,7 +122,7 @@ class CallLog:
             else:
                 name = status_name(int(raw)) if is_status(raw) else "malformed"
             named[name] += count
-        return dict(sorted(named.items()))
+        return {name: count for name, count in sorted(named.items()) if count}
 
 
 Opened = tuple[Marks, int, "Call | Exchange"]
@@ -175,6 +177,7 @@ class CallTracker:
             return ODD
         if side == CLIENT:
             asked = block.view = RequestView(block)
+            self._note_path(asked)
             return REQUEST if asked.clean and asked.kind == "grpc" and asked.encoding in _PLAIN else ODD
         told = block.view = ResponseView(block)
         if not told.clean or told.informational:
@@ -238,7 +241,7 @@ class CallTracker:
             call = self._open(stream, None)
             call.kind = "grpc" if view.kind == "grpc" else "unknown"
         if call.response_body is None:
-            body = call.response_body = MessageReader(SERVER, self._log.budget)
+            body = call.response_body = self._reader(SERVER)
             body.encoding = view.encoding
             body.web = view.kind == "grpc-web"
             if call.kind == "unknown" and view.kind == "grpc":
@@ -251,7 +254,7 @@ class CallTracker:
         if view is not None:
             self._set_request(call, view)
         else:  # its request headers, and so the beginning of its body, are not in the capture
-            body = call.request_body = stream.bodies[CLIENT] = MessageReader(CLIENT, self._log.budget)
+            body = call.request_body = stream.bodies[CLIENT] = self._reader(CLIENT)
             body.lost = True
         exchange = stream.exchange
         if exchange is None:
@@ -266,11 +269,21 @@ class CallTracker:
         """Take what a request's headers say."""
         if view.kind not in ("http", "unknown"):
             call.kind = view.kind
+        self._note_path(view)
         call.path = view.path
         call.authority = view.authority
-        body = call.request_body = call.stream.bodies[CLIENT] = MessageReader(CLIENT, self._log.budget)
+        body = call.request_body = call.stream.bodies[CLIENT] = self._reader(CLIENT)
         body.encoding = view.encoding
         body.web = view.kind == "grpc-web"
+
+    def _reader(self, side: int) -> MessageReader:
+        # Where every call is looked at, its bodies are told apart as well.
+        return MessageReader(side, self._log.budget, digest=self._log.others is not None)
+
+    def _note_path(self, view: RequestView) -> None:
+        paths = self._session.paths
+        if view.path is not None and len(paths) < _PATHS:
+            paths.add(view.path)
 
     def ended(self, stream: Stream, side: int) -> None:
         """Make a body small: it is kept until its call is closed, and judged."""
@@ -302,7 +315,10 @@ class CallTracker:
             self._show(call)
             return
         self._conclude(call)
-        log.statuses["unknown" if call.status_hidden else call.status_text] += 1
+        status = "unknown" if call.status_hidden else call.status_text
+        log.statuses[status] += 1
+        statuses = self._session.statuses
+        statuses[status] = statuses.get(status, 0) + 1
         log.suspicious.append(call)
 
     def _show(self, call: Call) -> None:

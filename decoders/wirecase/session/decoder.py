@@ -1,20 +1,26 @@
-"""One connection from its TCP bytes to its calls: recognises the protocol, then feeds the walk.
+"""One connection from its TCP bytes to its calls: takes TLS off, recognises the protocol, then feeds the walk.
 
-Until the protocol is known everything is held back (at most some 64 KiB a side); then it is told again in order.
+Until the protocol is known everything is held back (at most some 64 KiB a side); then it is told again in order. Where
+it is TLS, what was held goes through `wirecase.tls`, and the question is asked anew of what comes out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from wirecase.http2.recorder import FrameRecorder
 from wirecase.http2.sync import PREFACE
 from wirecase.http2.walk import FrameWalk
 from wirecase.model import CLIENT, Accounting, Excerpt, Mark, Marks, Stretch, Unbalanced
 from wirecase.session.calls import CallTracker
-from wirecase.session.detect import Decision, can_begin_frames, decide
+from wirecase.session.detect import Decision, can_begin_frames, decide, decide_half
 from wirecase.session.session import Session
+
+if TYPE_CHECKING:
+    from wirecase.tls.connection import TlsConnection
+    from wirecase.tls.facts import TlsFacts
+    from wirecase.tls.keylog import KeyStore
 
 _FIRST_BYTES = 512
 _ASKED_AGAIN = 1024
@@ -24,11 +30,37 @@ _BEGINNING = 16
 """Segments of a stretch that are taken one by one before it is asked again whether the rest can be taken at once."""
 
 SKIPPED = {
-    "tls": "TLS without keys",
+    "tls": "TLS that was not decrypted",
     "http1": "HTTP/1",
     "other": "not HTTP/2",
     "empty": "not HTTP/2",
 }
+NO_KEYS = "TLS without keys"
+HIDDEN: dict[str | None, str] = {
+    None: "TLS records that were damaged or cut",
+    "no-keys": NO_KEYS,
+    "no-match": NO_KEYS,
+    "partial": NO_KEYS,
+    "wrong-keys": "TLS that its keys do not open",
+    "no-client-hello": "TLS whose handshake was not captured",
+    "no-server-hello": "TLS whose handshake was not captured",
+    "version": "TLS of another version or cipher",
+    "cipher": "TLS of another version or cipher",
+    "lost": "TLS after a hole in the capture",
+    "overflow": "TLS whose keys came too late",
+    "not-tls": "no TLS on a TLS connection",
+}
+"""TLS bytes that were not opened, by `wirecase.tls.facts.Problem`."""
+
+
+class PlainListener(Protocol):
+    """Hears the bytes that come out of TLS, before they are decoded."""
+
+    def run(self, side: int, data: bytes, marks: Marks) -> None:
+        """Bytes of one side, as TCP numbers it; offsets count the plaintext."""
+
+    def gap(self, side: int, length: int, reason: str, mark: Mark) -> None:
+        """A hole in them."""
 
 
 class ConnectionDecoder:
@@ -44,8 +76,16 @@ class ConnectionDecoder:
         on_closed: Callable[[Session], None],
         recorder: FrameRecorder | None = None,
         columns: bool | None = None,
+        keys: KeyStore | None = None,
+        plain: PlainListener | None = None,
     ) -> None:
+        """`keys` open TLS; `plain` hears the bytes that come out of it."""
         self.session = session
+        self._keys = keys
+        self._plain = plain
+        self._tls: TlsConnection | None = None
+        self._sealed: list[Excerpt | None] = [None, None]
+        """The first bytes of each TCP side, where they are TLS."""
         self._accounting = accounting
         self._forced = forced
         self._on_closed = on_closed
@@ -60,14 +100,28 @@ class ConnectionDecoder:
         """Where the client's preface began."""
         self._foreign = [False, False]
         self._payload = [0, 0]
-        """Bytes taken in, by TCP side."""
+        """Bytes taken in (after TLS), by TCP side."""
         self._next_try = 0
         """Bytes of both sides at which it is next asked what they are."""
+
+    def hear_inside(self, plain: PlainListener) -> None:
+        """Let somebody hear the bytes that come out of TLS."""
+        self._plain = plain
+
+    def hand_on(self) -> int:
+        """Hand on the calls that closed a while ago (`wirecase.http2.streams.StreamTable.hand_on`)."""
+        return self._walk.table.hand_on() if self.session.protocol == "h2" else 0
 
     # ---- told by the assembler ---------------------------------------------------------------------------------
 
     def run(self, side: int, data: bytes, marks: Marks) -> None:
         """Bytes of one side, in order."""
+        if self._tls is None:
+            self._run(side, data, marks)
+        else:
+            self._tls.run(side, data, marks)
+
+    def _run(self, side: int, data: bytes, marks: Marks) -> None:
         self._payload[side] += len(data)
         held = self._held
         if held is None:
@@ -86,15 +140,27 @@ class ConnectionDecoder:
 
     def stretch(self, stretch: Stretch) -> None:
         """Many segments at once."""
+        if self._tls is not None:
+            self._tls.stretch(stretch)
+            return
+        rest = self._until_plain(stretch, self.run)
+        if rest is not None and self._tls is not None:
+            self._tls.stretch(rest)
+        elif rest is not None:
+            self._whole_stretch(rest)
+
+    def _until_plain(self, stretch: Stretch, run: Callable[[int, bytes, Marks], None]) -> Stretch | None:
+        """Take segments one by one until the rest can be taken at once; None if there is no rest."""
         at, step = 0, _BEGINNING
-        while at < len(stretch) and not self._is_plain():
-            for run in stretch.runs(at, min(at + step, len(stretch))):
-                self.run(*run)
+        tls = self._tls
+        while at < len(stretch) and not self._is_plain() and self._tls is tls:
+            for one in stretch.runs(at, min(at + step, len(stretch))):
+                run(*one)
             at += step
             step *= 2
-        if at >= len(stretch):
-            return
-        rest = stretch.after(at)
+        return stretch.after(at) if at < len(stretch) else None
+
+    def _whole_stretch(self, rest: Stretch) -> None:
         lengths = rest.bounds[1:] - rest.bounds[:-1]
         second = int(lengths[rest.sides == 1].sum())
         self._payload[1] += second
@@ -109,6 +175,12 @@ class ConnectionDecoder:
 
     def gap(self, side: int, length: int, reason: str, mark: Mark) -> None:
         """A hole in one side's bytes."""
+        if self._tls is None:
+            self._gap(side, length, reason, mark)
+        else:
+            self._tls.gap(side, length, reason, mark)
+
+    def _gap(self, side: int, length: int, reason: str, mark: Mark) -> None:
         if self._held is None:
             self._deliver_gap(side, length, mark)
             return
@@ -126,8 +198,16 @@ class ConnectionDecoder:
         """The connection is over."""
         session = self.session
         session.closed_reason = reason
-        if self._held is not None:
+        if self._held is not None and self._tls is None:
             self._try_to_decide(final=True)
+        if self._tls is not None:
+            self._tls.finish()
+            if self._held is not None:
+                self._try_to_decide(final=True)
+            if session.protocol == "empty":
+                session.protocol = "tls"
+                sealed = self._sealed[:: -1 if session.flipped else 1]
+                session.first_bytes = [one and one._replace(side=side) for side, one in enumerate(sealed)]
         if session.protocol == "h2":
             self._walk.finish()
         self._book()
@@ -154,16 +234,70 @@ class ConnectionDecoder:
             return
         initiator = 0 if tcp.syn_seen else None
         from_start = tcp.syn_seen and not self._hole_first
-        decision = decide(first, from_start=from_start, initiator=initiator, final=final, forced=self._forced)
+        tls = self._tls
+        if tls is not None and (tls.blind(0) or tls.blind(1)):
+            decision = decide_half(first, client=int(session.flipped), final=final)
+        else:
+            decision = decide(first, from_start=from_start, initiator=initiator, final=final, forced=self._forced)
         if decision is not None:
-            self._settle(decision, first)
+            if decision.protocol == "tls" and tls is None:
+                self._take_off(decision)
+            else:
+                self._settle(decision, first)
             return
         held = self._payload[0] + self._payload[1]
         self._next_try = held + held // 4 if held > _ASKED_AGAIN else 0
 
+    def _take_off(self, decision: Decision) -> None:
+        """Send what was held, and all that comes, through TLS."""
+        from wirecase.tls.connection import TlsConnection
+        from wirecase.tls.facts import TlsFacts
+        from wirecase.tls.keylog import KeyStore
+
+        session = self.session
+        session.flipped = decision.client == 1
+        if session.tcp.syn_seen:
+            session.roles = "syn"
+        elif decision.client is not None:
+            session.roles = "content"
+        self._tls = tls = TlsConnection(TlsFacts(), self._keys or KeyStore(), _Inside(self), flipped=session.flipped)
+        session.take_off(tls)
+        held, self._held = self._held or [], []
+        self._sealed, session.first_bytes = session.first_bytes, [None, None]
+        self._first = [bytearray(), bytearray()]
+        self._payload = [0, 0]
+        self._hole_first, self._next_try = False, 0
+        for what, arguments in held:
+            if what == "run":
+                tls.run(*arguments)
+            else:
+                tls.gap(*arguments)
+
+    def hear(self, side: int, data: bytes, marks: Marks) -> None:
+        """Take plaintext of one side."""
+        if self._plain is not None:
+            self._plain.run(side, data, marks)
+        self._run(side, data, marks)
+
+    def hear_stretch(self, stretch: Stretch) -> None:
+        """Take plaintext of both sides."""
+        if self._plain is not None:
+            for run in stretch.runs():
+                self.hear(*run)
+            return
+        rest = self._until_plain(stretch, self._run)
+        if rest is not None:
+            self._whole_stretch(rest)
+
+    def hear_gap(self, side: int, length: int, reason: str, mark: Mark) -> None:
+        """Take a hole in the plaintext of one side."""
+        if self._plain is not None:
+            self._plain.gap(side, length, reason, mark)
+        self._gap(side, length, reason, mark)
+
     def _settle(self, decision: Decision, first: list[bytes]) -> None:
         session = self.session
-        session.protocol = decision.protocol
+        session.protocol = "other" if decision.protocol == "tls" else decision.protocol
         if session.tcp.syn_seen:
             session.roles = "syn"
         if decision.client is not None:
@@ -183,7 +317,8 @@ class ConnectionDecoder:
                 self._walk.table.upgrade(asked.mark)
             for side in (0, 1):
                 unseen = session.tcp.sides[side].first is None  # one direction only: its settings are not known either
-                if decision.late[side] or unseen:
+                blind = self._tls is not None and self._tls.blind(side)
+                if decision.late[side] or unseen or blind:
                     self._walk.join_late(side ^ session.flipped)
         if decision.protocol == "h2" and decision.how == "preface" and decision.client is not None:
             self._skip[decision.client] += len(PREFACE)
@@ -235,6 +370,8 @@ class ConnectionDecoder:
     def _book(self) -> None:
         """Put every byte of the connection to its place in the accounts."""
         session, accounting = self.session, self._accounting
+        if session.tls is not None:
+            self._book_tls(session.tls)
         if session.protocol != "h2":
             accounting.skip(SKIPPED[session.protocol], self._payload[0] + self._payload[1])
             return
@@ -250,13 +387,36 @@ class ConnectionDecoder:
             if self._foreign[side] or session.h2.upgraded:
                 accounting.skip(reason, rest)
             elif rest:
-                accounting.unbalanced.append(
-                    Unbalanced(
-                        session.index,
-                        "client" if side ^ session.flipped == CLIENT else "server",
-                        self._payload[side],
-                        half.decoded,
-                        skipped,
-                    )
-                )
-                accounting.skip("unaccounted", rest)
+                self._unbalanced(side ^ session.flipped, self._payload[side], half.decoded, skipped)
+
+    def _book_tls(self, tls: TlsFacts) -> None:
+        """Book what TLS itself took, and what of it could not be opened."""
+        accounting = self._accounting
+        for number, facts in enumerate(tls.sides):
+            accounting.decoded += facts.framing
+            accounting.skip(HIDDEN[facts.problem], facts.undecrypted)
+            if facts.bytes != facts.framing + facts.undecrypted + facts.plain:
+                self._unbalanced(number, facts.bytes, facts.framing + facts.plain, facts.undecrypted)
+
+    def _unbalanced(self, number: int, captured: int, decoded: int, skipped: int) -> None:
+        side: Literal["client", "server"] = "client" if number == CLIENT else "server"
+        self._accounting.unbalanced.append(Unbalanced(self.session.index, side, captured, decoded, skipped))
+        self._accounting.skip("unaccounted", captured - decoded - skipped)
+
+
+class _Inside:
+    """Takes the plaintext of a connection's TLS (`wirecase.tls.connection.Plain`)."""
+
+    __slots__ = ("_decoder",)
+
+    def __init__(self, decoder: ConnectionDecoder) -> None:
+        self._decoder = decoder
+
+    def run(self, side: int, data: bytes, marks: Marks) -> None:
+        self._decoder.hear(side, data, marks)
+
+    def stretch(self, stretch: Stretch) -> None:
+        self._decoder.hear_stretch(stretch)
+
+    def gap(self, side: int, length: int, reason: str, mark: Mark) -> None:
+        self._decoder.hear_gap(side, length, reason, mark)

@@ -54,6 +54,15 @@ def is_http1(data: bytes) -> bool:
     return data.startswith(_HTTP1_RESPONSE) or _HTTP1_REQUEST.match(data) is not None
 
 
+def hello_sender(first: list[bytes]) -> int | None:
+    """Return which side begins with a ClientHello, or the one opposite to a ServerHello (RFC 8446 §4.1)."""
+    for side in (0, 1):
+        data = first[side]
+        if is_tls(data) and data[0] == 0x16 and len(data) > 5 and data[5] in (1, 2):
+            return side if data[5] == 1 else 1 - side
+    return None
+
+
 def begins_with_frame(data: bytes) -> bool:
     """Tell whether bytes begin with a plausible frame header."""
     if len(data) < 9:
@@ -119,6 +128,21 @@ def decide(
     return _from_middle(first, initiator, from_start=from_start, final=final, forced=forced)
 
 
+def decide_half(first: list[bytes], *, client: int, final: bool) -> Decision | None:
+    """Return what a connection speaks of which one side can be read, or None if more bytes are needed."""
+    server = 1 - client
+    if _is_preface(first[client]) or begins_with_frame(first[server]):
+        late = _pair(client, not first[client])
+        return Decision("h2", client, "preface" if first[client] else "content", late=late)
+    if any(data and _may_be_preface(data) for data in first) and not final:
+        return None
+    if is_http1(first[client]) or is_http1(first[server]):
+        return Decision("http1", client, None)
+    if final or max(len(first[0]), len(first[1])) >= len(PREFACE):
+        return Decision("other", client, None)
+    return None
+
+
 def _with_preface(first: list[bytes], client: int, *, from_start: bool, final: bool) -> Decision | None:
     server = 1 - client
     answer = first[server]
@@ -164,7 +188,7 @@ def _from_middle(
         if forced and final:
             return Decision("h2", initiator, None, late=(True, True))
         if any(is_tls(data) for data in first):
-            return Decision("tls", initiator, None)
+            return Decision("tls", hello_sender(first) if initiator is None else initiator, None)
         if any(is_http1(data) for data in first):
             return Decision("http1", initiator, None)
         return Decision("other", initiator, None) if final else None

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from wirecase.http2.facts import Http2Facts
 from wirecase.model import CLIENT, SERVER, ConnectionRef, Excerpt, Mark
 from wirecase.net.facts import TcpConnection, TcpSide
+
+if TYPE_CHECKING:
+    from wirecase.tls.connection import TlsConnection
+    from wirecase.tls.facts import TlsFacts
 
 Protocol = Literal["h2", "tls", "http1", "other", "empty"]
 
@@ -18,14 +23,21 @@ class Session:
     get the TCP facts of one.
     """
 
-    __slots__ = ("calls_failed", "calls_matched", "calls_ok", "calls_seen", "closed_reason", "first_bytes", "flipped",
-                 "h2", "protocol", "roles", "rules_fired", "tcp")  # fmt: skip
+    __slots__ = (
+        "_taken_off", "_translated", "calls_failed", "calls_matched", "calls_ok", "calls_seen", "closed_reason",
+        "first_bytes", "flipped", "h2", "paths", "protocol", "roles", "rules_fired", "statuses", "tcp", "tls",
+    )  # fmt: skip
 
     def __init__(self, tcp: TcpConnection) -> None:
         self.tcp = tcp
         self.h2 = Http2Facts()
         self.protocol: Protocol = "empty"
-        """What the bytes are; ``empty`` if none were seen."""
+        """What the bytes are, after TLS where it was taken off; ``empty`` if none were seen."""
+        self.tls: TlsFacts | None = None
+        """Set if the connection began with TLS."""
+        self._taken_off: TlsConnection | None = None
+        self._translated: list[tuple[Any, TcpSide] | None] = [None, None]
+        """TCP facts with offsets of the plaintext, with what they were made from."""
         self.flipped = False
         """True if ``tcp.sides[1]`` is the client."""
         self.roles: Literal["syn", "preface", "content", "guess"] = "guess"
@@ -37,14 +49,52 @@ class Session:
         """Calls that the report is about; all of them unless it was narrowed by time or path."""
         self.calls_ok = 0
         self.calls_failed = 0
+        self.paths: set[str] = set()
+        """Paths of its calls, those of calls that were alike perhaps only once; at most 64."""
+        self.statuses: dict[bytes | str | None, int] = {}
+        """Calls that were not healthy, by raw grpc-status as `CallLog.statuses` counts them."""
         self.closed_reason = ""
         """``closed``, ``reused``, ``idle`` or ``capture-end``."""
         self.rules_fired: dict[str, int] = {}
         """Findings of this connection's calls so far: rule id -> occurrences."""
 
     def side(self, side: int) -> TcpSide:
-        """Return the TCP facts of `CLIENT` or `SERVER`."""
-        return self.tcp.sides[side ^ self.flipped]
+        """Return the TCP facts of `CLIENT` or `SERVER`; their offsets are those of the bytes after TLS."""
+        facts = self.tcp.sides[side ^ self.flipped]
+        if self._taken_off is None:
+            return facts
+        state = (facts.packets, facts.acked, facts.sent, facts.fin, facts.rst, facts.last, facts.retransmissions)
+        held = self._translated[side]
+        if held is None or held[0] != state:
+            held = self._translated[side] = (state, self._translate(side, facts, self._taken_off))
+        return held[1]
+
+    def take_off(self, tls: TlsConnection) -> None:
+        """TLS is taken off from here on."""
+        self.tls = tls.facts
+        self._taken_off = tls
+
+    def _translate(self, side: int, facts: TcpSide, tls: TlsConnection) -> TcpSide:
+        """Turn TCP's offsets into those of the plaintext: all evidence counts these."""
+
+        def offset(tcp: int) -> int:
+            return tls.offset(side, tcp)
+
+        def mark(one: Mark | None) -> Mark | None:
+            return None if one is None else one._replace(offset=offset(one.offset))
+
+        beyond = max((facts.acked or 0) - facts.sent, 0)
+        return replace(
+            facts,
+            acked=None if facts.acked is None else offset(facts.acked - beyond) + beyond,
+            sent=offset(facts.sent),
+            fin=mark(facts.fin),
+            rst=mark(facts.rst),
+            tail_since=mark(facts.tail_since),
+            last=mark(facts.last),
+            last_data=mark(facts.last_data),
+            zero_window=mark(facts.zero_window),
+        )
 
     @property
     def client(self) -> TcpSide:
@@ -69,13 +119,20 @@ class Session:
     @property
     def has_gaps(self) -> bool:
         """Bytes of some side are missing from the capture."""
-        return bool(self.client.missing or self.server.missing)
+        sides = self.tcp.sides
+        return bool(sides[0].missing or sides[1].missing) or (self.tls is not None and self.tls.torn)
 
     @property
     def one_direction(self) -> bool:
-        """Only one side's packets carry payload although the other must have answered."""
+        """Only one side's bytes can be read although the other must have answered."""
         sides = self.tcp.sides
-        return (sides[0].packets == 0) != (sides[1].packets == 0)
+        return (sides[0].packets == 0) != (sides[1].packets == 0) or (self.tls is not None and self.tls.one_sided)
+
+    def can_be_read(self, side: int) -> bool:
+        """Tell whether anything of a side was captured, and is not hidden by TLS while the other side is open."""
+        if self.tls is not None and self.tls.one_sided and self.tls.sides[side].problem is not None:
+            return False
+        return bool(self.tcp.sides[side ^ self.flipped].packets)
 
     @property
     def from_start(self) -> bool:

@@ -117,4 +117,6 @@ class ReadAhead:
                 end += got
         except OSError as error:
             self.problem = f"reading failed: {error.strerror}"
+        except ValueError:  # the file was closed meanwhile: an interruption ends it before this thread
+            self._closing = True
         return end

@@ -9,6 +9,8 @@ from wirecase.sources.pcapng_blocks import SHB_BYTES
 
 HEAD = 512
 """Bytes that are enough to name what an input is."""
+EXPORTED_PDU = 252
+"""Link type of PDUs that Wireshark exported (LINKTYPE_WIRESHARK_UPPER_PDU)."""
 GZIP = b"\x1f\x8b\x08"
 ZSTD = b"\x28\xb5\x2f\xfd"
 ZSTD_SKIPPABLE = b"\x2a\x4d\x18"
@@ -59,6 +61,11 @@ def capture_format(head: bytes) -> str:
     return "pcapng" if head[:4] == SHB_BYTES else ""
 
 
+def convertible(head: bytes) -> bool:
+    """Tell whether an input is a capture of another format, which Wireshark's tools read."""
+    return _erf(head) or any(head.startswith(magic) for magic, _ in CAPTURES)
+
+
 def foreign(head: bytes) -> str:
     """Say what an input is that is neither, and what to do, as the end of a message."""
     if not head:
@@ -73,7 +80,8 @@ def foreign(head: bytes) -> str:
             return f"this is packed with {name}; unpack it first: {command} FILE | wirecase diagnose -"
     if any(line.startswith(KEY_LOG) for line in head.splitlines()):
         return "not a capture: this is a TLS key log; give it with --keylog"
-    return f"not a capture: {_kind(head)}; wirecase reads pcap and pcapng, plain, gzip or zstd"
+    reads = "wirecase reads pcap and pcapng, plain, gzip or zstd (and more: wirecase guide evidence)"
+    return f"not a capture: {_kind(head)}; {reads}"
 
 
 def _kind(head: bytes) -> str:

@@ -173,7 +173,7 @@ class PcapReader:
         """Hand on what is there of a last record that the file's end cuts."""
         window, reading = self._window, self._reading
         there = window.end - window.start
-        if not there:
+        if not there or reading.unfinished():
             return
         at = window.base + window.start
         if there < shape.size:

@@ -19,11 +19,13 @@ from wirecase.sources.pcapng_blocks import (
     EPB,
     FRAMES,
     IDB,
+    ISB,
     MAX_BLOCK,
     PB,
     SPB,
     Interface,
     find_block,
+    lost_packets,
     read_interface,
     section_order,
 )
@@ -57,6 +59,8 @@ class PcapngReader:
         self._reading = reading
         self._kept = 0
         self._in_section = False
+        self._endless = False
+        """A recording by wirecase whose end has not come yet."""
         self._set_order("<")
 
     def batches(self) -> Iterator[PacketBatch]:
@@ -82,6 +86,8 @@ class PcapngReader:
         """Begin a section in byte order `order`."""
         self._in_section = True
         self._interfaces: list[Interface] = []
+        self._lost: dict[int, int] = {}
+        """Packets lost on each interface so far."""
         self._orphans: Damage | None = None
         self._set_order(order)
 
@@ -175,6 +181,7 @@ class PcapngReader:
             if interface is None or len(self._interfaces) >= MAX_INTERFACES:
                 return Stop(at, 0, f"the interface description at byte {self._window.base + at} cannot be read", kind)
             self._interfaces.append(interface)
+            self._endless = self._endless or interface.recorded
         elif kind == DSB and total >= 20 and self._kept <= MAX_SECRETS - total:
             secret, length = self._unpack_head(buffer, at + 8)
             self._kept += total + SECRET_COST
@@ -184,10 +191,23 @@ class PcapngReader:
                 if columns.starts:
                     return Stop(at)  # numbers in a batch follow by one
                 self._reading.other_frames += 1
+            if kind == ISB:
+                self._endless = False
+                self._statistics(at, total)
             counts = self._reading.skipped_blocks
             if kind in counts or len(counts) < 1000:
                 counts[kind] = counts.get(kind, 0) + 1
         return None
+
+    def _statistics(self, at: int, total: int) -> None:
+        """Take an interface statistics block: its counters are those since the capture began."""
+        found = lost_packets(self._window.buffer, at + 8, at + total - 4, self._order)
+        if found is None or found[0] >= len(self._interfaces):
+            return
+        number, lost = found
+        before = self._lost.get(number, 0)
+        self._lost[number] = max(lost, before)
+        self._reading.dropped = (self._reading.dropped or 0) + max(lost - before, 0)
 
     def _packet(self, columns: Columns, kind: int, at: int, total: int) -> Stop | None:
         """Take a packet block of any kind."""
@@ -265,6 +285,11 @@ class PcapngReader:
         """Hand on what is there of a last packet block that the file's end cuts."""
         window, reading = self._window, self._reading
         there = window.end - window.start
+        if reading.unfinished():
+            return
+        if self._endless:
+            what = "the recording was cut off: up to a second of traffic before its last packet's end may be missing"
+            reading.damage(window.base + window.end, what)
         if not there:
             return
         at = window.base + window.start

@@ -18,7 +18,10 @@ MAX_BLOCK = MAX_PACKET + (1 << 16)
 """Longest block that is believed, in bytes."""
 SHB_BYTES = b"\x0a\x0d\x0d\x0a"
 BYTE_ORDERS = {b"\x4d\x3c\x2b\x1a": "<", b"\x1a\x2b\x3c\x4d": ">"}
-IF_TSRESOL, IF_TSOFFSET = 9, 14
+IF_NAME, IF_TSRESOL, IF_TSOFFSET = 2, 9, 14
+ISB_IFDROP, ISB_OSDROP = 5, 7
+RECORDED = b"wirecase-record"
+"""Name of the interface of a recording by wirecase: one that was ended in order ends with interface statistics."""
 NS = 1_000_000_000
 
 
@@ -33,6 +36,8 @@ class Interface:
     divisor: int
     offset: int
     """ns."""
+    recorded: bool = False
+    """A recording by wirecase, see `RECORDED`."""
 
     def time(self, raw: int | None, before: int | None) -> int:
         """Return a packet's time in ns; one without (a simple packet block) gets that of the packet `before` it."""
@@ -55,6 +60,7 @@ def read_interface(buffer: bytearray, at: int, end: int, order: str) -> Interfac
         return None
     link, _, snaplen = Struct(order + "HHI").unpack_from(buffer, at)
     factor, divisor, offset = 1000, 1, 0
+    recorded = False
     option = Struct(order + "HH")
     at += 8
     while at + 4 <= end:
@@ -64,10 +70,34 @@ def read_interface(buffer: bytearray, at: int, end: int, order: str) -> Interfac
             break
         if code == IF_TSRESOL and length:
             factor, divisor = time_unit(buffer[at])
+        elif code == IF_NAME:
+            recorded = buffer[at : at + length] == RECORDED
         elif code == IF_TSOFFSET and length == 8:
             offset = Struct(order + "q").unpack_from(buffer, at)[0] * NS
         at += length + 3 & ~3
-    return Interface(link, snaplen, factor, divisor, offset)
+    return Interface(link, snaplen, factor, divisor, offset, recorded)
+
+
+def lost_packets(buffer: bytearray, at: int, end: int, order: str) -> tuple[int, int] | None:
+    """Read the body ``buffer[at:end]`` of an interface statistics block: the interface, and packets lost on it so far.
+
+    None if it does not say (§4.6 isb_ifdrop: for want of room in the interface; isb_osdrop: in the operating system).
+    """
+    if end - at < 12:
+        return None
+    number = Struct(order + "I").unpack_from(buffer, at)[0]
+    option, counter = Struct(order + "HH"), Struct(order + "Q")
+    lost: dict[int, int] = {}
+    at += 12
+    while at + 4 <= end:
+        code, length = option.unpack_from(buffer, at)
+        at += 4
+        if code == 0 or at + length > end:
+            break
+        if code in (ISB_IFDROP, ISB_OSDROP) and length == 8:
+            lost[code] = counter.unpack_from(buffer, at)[0]
+        at += length + 3 & ~3
+    return (number, min(sum(lost.values()), 1 << 62)) if lost else None
 
 
 def time_unit(resolution: int) -> tuple[int, int]:

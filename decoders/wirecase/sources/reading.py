@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from wirecase.model import Damage, PacketBatch
+from wirecase.model import Damage, FormFacts, PacketBatch
 
 MAX_PACKET = 16 << 20
 """No packet is longer, in bytes: a record that claims more is damaged."""
@@ -41,6 +41,12 @@ class Reading:
     secrets: list[tuple[int, bytes]] = field(default_factory=list)
     skipped_blocks: dict[int, int] = field(default_factory=dict)
     """pcapng blocks that carry no packets and were passed over: how many, by block type."""
+    dropped: int | None = None
+    """Packets that the capture tool says it lost."""
+    form: FormFacts | None = None
+    """Set by the readers of evidence that is no packet capture."""
+    unfinished: Callable[[], bool] = bool
+    """Asked at the end: whether it is only how far the input's writer has come, so that a cut there is no damage."""
 
     def damage(self, offset: int, reason: str, count: int = 0) -> Damage:
         """Note that `count` bytes from `offset` on could not be read, and return the note."""

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import closing
+from itertools import chain
 from types import TracebackType
 
 from wirecase.errors import InputError
 from wirecase.model import Damage, PacketBatch, SourceInfo
 from wirecase.sources.compressed import GzipInput, ZstdInput
-from wirecase.sources.formats import HEAD, capture_format, compression, foreign
+from wirecase.sources.following import Follow
+from wirecase.sources.formats import EXPORTED_PDU, HEAD, capture_format, compression, foreign
 from wirecase.sources.pcap import PcapReader
 from wirecase.sources.pcapng import PcapngReader
 from wirecase.sources.raw import ByteStream, NotACaptureError, RawInput, shown
 from wirecase.sources.reading import PacketReader, Reading
+from wirecase.sources.remote import public
 from wirecase.sources.window import FIRST_WINDOW, WINDOW, Window
 
 
@@ -28,10 +31,18 @@ class Source:
         self.path = path
         self.index = index
         """Place among the sources of the run; stands in every batch and every damage."""
-        self.info = SourceInfo(path)
+        self.info = SourceInfo(public(path))
         self._reading = Reading(index)
         self.size: int | None = None
         """Bytes of a file on disk as they lie there; None for a stream, and before it was opened."""
+        self.first: int | None = None
+        """Time of the first packet once `peek` was there, None if it is not known."""
+        self.follow: Follow | None = None
+        """Set to read the file on as it grows."""
+        self.ending = ""
+        """Why following it came to an end, see `wirecase.sources.following.Ending`."""
+        self.alone = True
+        """False where other inputs are read at the same time: none of them may take much memory."""
         self._raw: RawInput | None = None
         self._passes = 0
         self._begun = False
@@ -61,6 +72,8 @@ class Source:
 
         Worth calling before something else takes its time. Raise `InputError` if the input cannot be opened.
         """
+        if self.follow is not None:
+            return
         self.close()
         self._raw = raw = RawInput(self.path)
         self._begun = True
@@ -84,7 +97,8 @@ class Source:
             batch = next(batches, None)
             first = batch.times[0] if batch else None
         self._reading = Reading(self.index)
-        self.info = SourceInfo(self.path, format=self.info.format)
+        self.info = SourceInfo(self.info.path, format=self.info.format)
+        self.first = first
         return first
 
     def close(self) -> None:
@@ -106,7 +120,7 @@ class Source:
 
     def _read(self, *, digest: bool) -> Generator[PacketBatch, None, None]:
         begun, self._begun = self._begun and digest, False
-        raw = self._raw if begun and self._raw else RawInput(self.path, digest=digest)
+        raw = self._raw if begun and self._raw else self._input(digest=digest)
         if self._passes and (self.path == "-" or not raw.regular):
             raise InputError(f"{shown(self.path)}: can be read only once")
         self._passes += digest
@@ -114,15 +128,17 @@ class Source:
             self.close()
         self._raw, self.size = raw, raw.size
         self._reading = reading = Reading(self.index)
-        self.info = SourceInfo(self.path, format=self.info.format)
+        reading.unfinished = lambda: raw.unfinished
+        self.info = SourceInfo(self.info.path, format=self.info.format)
         try:
             stream, reader = self._recognise(raw, reading, WINDOW if digest else FIRST_WINDOW)
             try:
-                yield from reader.batches()
+                yield from _unwrapped(reader.batches(), reading)
             except InputError as error:
                 raise InputError(f"{shown(self.path)}: {error}") from error
             raw.drain()
-            if stream.problem:
+            self.ending = raw.ending
+            if stream.problem and not raw.unfinished:
                 reading.damage(self._offset, stream.problem)
             if reading.damages and not reading.packets:
                 raise InputError(f"{shown(self.path)}: no packet could be read: {reading.damages[0].reason}")
@@ -132,6 +148,10 @@ class Source:
             if self._raw is raw:
                 self._raw = None
 
+    def _input(self, *, digest: bool) -> RawInput:
+        """Open what the bytes come from."""
+        return RawInput(self.path, digest=digest, follow=self.follow if digest else None)
+
     def _recognise(self, raw: RawInput, reading: Reading, most: int) -> tuple[ByteStream, PacketReader]:
         """Find out by content how to read `raw`."""
         packed = compression(raw.peek(4))
@@ -139,11 +159,18 @@ class Source:
         size = FIRST_WINDOW if raw.size is None else min(raw.size + 1, most)
         if packed:
             stream, size = (GzipInput if packed == "gzip" else ZstdInput)(raw), FIRST_WINDOW
-        ahead = raw.ahead() if raw.digest and not packed else None
+        ahead = raw.ahead() if raw.digest and not packed and self.alone else None
         self._window = window = Window(stream, size, ahead)
         window.ensure(4)
         head = bytes(window.view[window.start : min(window.end, window.start + HEAD)])
         kind = capture_format(head)
+        if not kind and head:
+            from wirecase.sources.forms import form_reader
+
+            found = form_reader(window, reading, None if packed else raw.size)
+            if found is not None:
+                self.info.format = f"{found[0]}+{packed}" if packed else found[0]
+                return stream, found[1]
         if not kind:
             if stream.problem and not head:
                 raise InputError(f"{shown(self.path)}: {stream.problem}")
@@ -161,6 +188,19 @@ class Source:
         """Make `info` final."""
         info = self.info
         info.packets, info.first, info.last = reading.packets, reading.first, reading.last
+        info.form, info.dropped = reading.form, reading.dropped
         if raw.digest:
             info.sha256 = raw.digest.hexdigest()
             info.bytes = raw.digest.size
+
+
+def _unwrapped(batches: Iterator[PacketBatch], reading: Reading) -> Iterator[PacketBatch]:
+    """Yield what was read; from the first packet on that is an exported PDU, what those hold."""
+    for batch in batches:
+        if batch.link != EXPORTED_PDU:
+            yield batch
+            continue
+        from wirecase.sources.forms.exported_pdu import ExportedPdus
+
+        yield from ExportedPdus(reading).batches(chain((batch,), batches))
+        return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import zlib
 
 import pytest
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 from planted import TELLING, assert_gone, bare, encode, field, trees
 
 from wirecase.case.redact import Policy, Redactor
-from wirecase.case.redact.compressed import guess_encoding, outcome
+from wirecase.case.redact.compressed import guess_encoding, outcome, weigh
+from wirecase.grpc.compression import BUDGET
 from wirecase.grpc.protobuf import read_fields
 from wirecase.model import SERVER
 
@@ -135,3 +137,38 @@ def test_any_bytes_pass(payload: bytes, encoding: str | None) -> None:
     made, _ = redact(payload, encoding)
     if encoding:
         assert outcome(made, encoding.encode()) == outcome(payload, encoding.encode())
+
+
+def test_the_budget_for_bombs_is_one_for_all_messages() -> None:
+    """The tenth is a bomb at its first MiB, in the case as in the recording: no more of it has to be made."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    payload = b"".join(packer.compress(bytes(1 << 20)) for _ in range(20)) + packer.flush()
+    redactor = Redactor(Policy())
+    made = [redactor.message(payload, path="/a.B/C", side=SERVER, compressed=True, encoding=b"gzip") for _ in range(10)]
+    left, told = BUDGET, []
+    for one in made:
+        weighed = weigh(one, b"gzip", left)
+        left = weighed.left
+        told.append("bomb" if isinstance(weighed.outcome, tuple) else weighed.outcome)
+    assert told == [20 << 20] * 3 + ["bomb"] * 7
+    assert {len(one) for one in made} == {len(payload)}
+
+
+def test_what_stands_in_a_bomb_is_gone() -> None:
+    secret = b"name of a person 4711, "
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    payload = packer.compress(secret * 100)
+    payload += b"".join(packer.compress(bytes(1 << 20)) for _ in range(80)) + packer.flush()
+    made, _ = redact(payload, "gzip")
+    found = zlib.decompressobj(31).decompress(made, 1 << 20) if made[:2] == b"\x1f\x8b" else made
+    assert b"4711" not in found
+    outcome_made = outcome(made, b"gzip")
+    assert isinstance(outcome_made, tuple) and outcome_made[0] == "bomb"
+
+
+def test_a_compressed_message_longer_than_what_is_held_of_others() -> None:
+    content = b"".join(hashlib.sha256(bytes((i >> 8, i & 255))).hexdigest().encode() for i in range(4000))
+    payload = gzip.compress(content)
+    assert len(payload) > 100_000
+    made, _ = redact(payload, "gzip")
+    assert len(made) == len(payload) and len(gzip.decompress(made)) == len(content)

@@ -11,7 +11,7 @@ stays. *Evidence* (status texts, debug data, the text of foreign bodies) stays, 
 
 from wirecase.case.redact.policy import ALLOWED, Payloads, Policy
 from wirecase.case.redact.redactor import Redactor
-from wirecase.case.redact.search import Hit, search
+from wirecase.case.redact.search import Hit, search, searching
 from wirecase.case.redact.shapes import Shape, find_shapes
 
-__all__ = ["ALLOWED", "Hit", "Payloads", "Policy", "Redactor", "Shape", "find_shapes", "search"]
+__all__ = ["ALLOWED", "Hit", "Payloads", "Policy", "Redactor", "Shape", "find_shapes", "search", "searching"]

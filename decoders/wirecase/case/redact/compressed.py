@@ -22,23 +22,48 @@ from wirecase.grpc.compression import BUDGET, Budget, open_inflater
 INFLATED_LIMIT = 16 << 20
 """Bytes up to which a message is inflated to redact what is in it."""
 _PIECE = 1 << 20
+_BOMB_MARGIN = 4 << 20
+"""Bytes that the stand-in for a bomb inflates to beyond the point where it was told to be one."""
+_BOMB_LEAST = 300_000
+"""The same, for one that was told only just: more than what is inflated at a time."""
 _BOMB_RATIO = 1000
 """Zeros that surely go into a byte of deflate (which reaches 1032)."""
+_BOMB_RATIO_ZSTD = 30_000
+"""Zeros that surely go into a byte of zstd: four of them make a block of 128 KiB."""
+_LOOKED_AT = 15 * 1024
+"""Bytes of a payload that cannot be replaced in which something to be masked is looked for: deflate makes less than
+`INFLATED_LIMIT` of them."""
 Transform = Callable[[bytes], bytes]
 Outcome = tuple[str, str] | int | None
 """How a decoder fails (kind, text), or how long the content is; None if it cannot be checked here."""
 
 
-def outcome(payload: bytes, encoding: bytes) -> Outcome:
-    """Return what a decoder makes of a payload."""
-    inflater = open_inflater(encoding, Budget())
+class Weighed(NamedTuple):
+    """What a decoder makes of a payload."""
+
+    outcome: Outcome
+    inflated: int
+    """Bytes that came out, until the end or the failure."""
+    left: int
+    """What is left of the budget for bombs."""
+
+
+def weigh(payload: bytes, encoding: bytes, left: int = BUDGET) -> Weighed:
+    """Inflate a payload to see what comes of it; `left` is what bombs may still inflate to in this run."""
+    budget = Budget(left)
+    inflater = open_inflater(encoding, budget)
     if inflater is None:
-        return None
+        return Weighed(None, 0, left)
     view = memoryview(payload)
     for at in range(0, len(payload), _PIECE):
         inflater.feed(bytes(view[at : at + _PIECE]))
     inflater.finish()
-    return inflater.failure or inflater.inflated
+    return Weighed(inflater.failure or inflater.inflated, inflater.inflated, budget.left)
+
+
+def outcome(payload: bytes, encoding: bytes, left: int = BUDGET) -> Outcome:
+    """Return only how a decoder fails on a payload, or how long its content is."""
+    return weigh(payload, encoding, left).outcome
 
 
 def guess_encoding(payload: bytes) -> bytes | None:
@@ -64,20 +89,24 @@ class Content(NamedTuple):
         return len(self.head) + self.zeros
 
 
-def refit(payload: bytes, encoding: bytes, transform: Transform) -> bytes | None:
+def refit(
+    payload: bytes, encoding: bytes, transform: Transform, weighed: Weighed | None = None, left: int = BUDGET
+) -> bytes | None:
     """Return a stream as long as `payload` with the same outcome, its content put through `transform`.
 
     `transform` returns as many bytes as it is given; where it changes nothing the payload stays. Content of more than
-    16 MiB is replaced by zeros. None if no such stream is found.
+    16 MiB is replaced by zeros, and that of a bomb by as many as still make it one. None if no such stream is found.
+    `weighed` is the payload's own outcome where it is known already, under the budget `left`.
     """
-    wanted = outcome(payload, encoding)
+    known = weigh(payload, encoding, left) if weighed is None else weighed
+    wanted = known.outcome
     if wanted is None:
         return None
-    for made in _contents(payload, encoding, transform, wanted):
+    for made in _contents(payload, encoding, transform, known):
         if made is None:
             return payload
         for candidate in _candidates(payload, made, encoding, wanted):
-            if len(candidate) == len(payload) and _same(outcome(candidate, encoding), wanted):
+            if len(candidate) == len(payload) and _same(outcome(candidate, encoding, left), wanted):
                 return candidate
     return None
 
@@ -88,9 +117,10 @@ def _same(found: Outcome, wanted: Outcome) -> bool:
     return found == wanted
 
 
-def _contents(payload: bytes, encoding: bytes, transform: Transform, wanted: Outcome) -> Iterator[Content | None]:
+def _contents(payload: bytes, encoding: bytes, transform: Transform, known: Weighed) -> Iterator[Content | None]:
     """Yield what the new stream may hold, best first; None: what it holds now."""
-    content = _inflate(payload, encoding)
+    wanted = known.outcome
+    content = _inflate(payload, encoding) if known.inflated <= INFLATED_LIMIT else None
     if content is not None:
         made = transform(content)
         if made == content and isinstance(wanted, int):
@@ -102,7 +132,15 @@ def _contents(payload: bytes, encoding: bytes, transform: Transform, wanted: Out
         yield Content(blanket_head(wanted), wanted - len(blanket_head(wanted)))
         yield Content(b"", wanted)
     elif wanted is not None and wanted[0] == "bomb":
-        yield Content(b"", min(BUDGET + (16 << 20), max(len(payload) - 64, 0) * _BOMB_RATIO))
+        most = max(len(payload) - 64, 0) * (_BOMB_RATIO if encoding != b"zstd" else _BOMB_RATIO_ZSTD)
+        yield Content(b"", min(known.inflated + _BOMB_MARGIN, most))
+        yield Content(b"", known.inflated + _BOMB_LEAST)
+
+
+def tells_nothing(payload: bytes, encoding: bytes, transform: Transform) -> bool:
+    """Tell whether what comes out of a payload, as far as it is looked at, would not be changed by `transform`."""
+    content = _inflate(payload[:_LOOKED_AT], encoding)
+    return content is not None and transform(content) == content
 
 
 def _inflate(payload: bytes, encoding: bytes) -> bytes | None:

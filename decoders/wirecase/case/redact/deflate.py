@@ -13,6 +13,8 @@ _TAIL = 64
 """Last bytes of the content, of which some may have to stand uncompressed to meet the length."""
 _LEVELS = (3, 6, 9)
 """Tried in turn: fillers compress so well that the fast one nearly always fits."""
+_MANY = 1 << 20
+"""Zeros of which only the thorough level makes as little as the stream of a bomb is long."""
 _PIECE = bytes(1 << 20)
 _EMPTY_STORED = b"\x00\x00\x00\xff\xff"
 _PADS = {5: b"\x00\x00\x00\xff\xff", 6: b"\x02\x00\x00\x00\xff\xff", 7: b"\x02\x08\x00\x00\x00\xff\xff"}
@@ -46,7 +48,7 @@ def deflated(head: bytes, zeros: int, room: int, *, final: bool = True) -> Itera
 
     It ends with its last block; without `final` it never ends.
     """
-    for level in _LEVELS:
+    for level in _LEVELS if zeros < _MANY else _LEVELS[::-1]:
         made = _packed(head, zeros, room, level, final=final) if room >= 2 else None
         if made is not None:
             yield made

@@ -16,9 +16,10 @@ from wirecase.case.redact.policy import Policy
 from wirecase.case.redact.prose import Prose
 from wirecase.case.redact.stray import StrayBody
 from wirecase.case.redact.structure import Filler, Walker
+from wirecase.grpc.compression import BUDGET
 from wirecase.model import CLIENT
 
-_KEPT_COMPRESSED = "compressed messages that do not inflate were kept as they are: they are the evidence"
+_KEPT_COMPRESSED = "compressed messages that do not inflate were kept as they are: what inflates of them tells nothing"
 
 
 class Redactor:
@@ -36,6 +37,8 @@ class Redactor:
         self._names = ArrowNames()
         self._filler = Filler(random_source.token_bytes(32) if policy.payloads == "hash" else None)
         self._fields = Fields(policy, self._ledger, self._places, self._prose, self._filler)
+        self._inflating = BUDGET
+        """What is left of the budget for bombs: the diagnosis of the case will have the same."""
         self._stray = StrayBody(self._prose, self._filler, self._ledger)
 
     def __repr__(self) -> str:
@@ -83,14 +86,16 @@ class Redactor:
         def transform(content: bytes) -> bytes:
             return self._plain(content, path, side, cut=failed)
 
-        wanted = squeeze.outcome(payload, encoding) if encoding else None
-        if encoding is None or wanted is None:  # of an encoding that nobody here can check
+        left = self._inflating
+        weighed = squeeze.weigh(payload, encoding, left) if encoding else None
+        if encoding is None or weighed is None or weighed.outcome is None:  # of an encoding that nobody here can check
             return self._plain(payload, path, side, cut=cut)
-        failed = isinstance(wanted, tuple)
-        made = squeeze.refit(payload, encoding, transform)
+        self._inflating = weighed.left
+        failed = isinstance(weighed.outcome, tuple)
+        made = squeeze.refit(payload, encoding, transform, weighed, left)
         if made is not None:
             return made
-        if failed:
+        if failed and squeeze.tells_nothing(payload, encoding, transform):
             self._ledger.note(_KEPT_COMPRESSED)
             return payload
         self._ledger.note("compressed messages were replaced by zeros, because no stream of their length was found")
@@ -115,6 +120,10 @@ class Redactor:
     def host(self, name: str) -> str:
         """Return the pseudonym of a host name, with its port if it has one."""
         return self._fields.place(name)
+
+    def fresh(self) -> Redactor:
+        """Return another one of the same policy."""
+        return Redactor(self._policy)
 
     def manifest(self) -> dict[str, Any]:
         """Return what was changed and what was kept, for the case itself: no original value is in it."""

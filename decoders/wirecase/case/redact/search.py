@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import IO, NamedTuple, Protocol
 
 from wirecase.http2.huffman import codes
 
@@ -14,6 +14,7 @@ SHORTEST = 4
 _SHORTEST_CODED = 5
 """Bytes that must be left of an encoding once what depends on its neighbours is taken off."""
 _STEP = 1 << 20
+_PIECE, _OVERLAP = 4 << 20, 1 << 16
 HITS_LIMIT = 1000
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _CODES = codes()
@@ -110,3 +111,31 @@ def _candidates(data: bytes, heads: list[bytes]) -> Iterator[int]:
         heads_there = pairs[places] << 16 | pairs[places + 2]
         found = places[wanted[np.searchsorted(wanted, heads_there).clip(max=len(wanted) - 1)] == heads_there]
         yield from (found + start).tolist()
+
+
+class _HasSecrets(Protocol):
+    @property
+    def secrets(self) -> Iterable[bytes]: ...
+
+
+def searching(masks: _HasSecrets) -> Callable[[IO[bytes], Sequence[bytes]], list[str]]:
+    """Return what looks through a written file for all that was removed, in pieces that overlap.
+
+    It takes the file and the texts that were kept on purpose, and returns a line if something was found.
+    """
+
+    def find(file: IO[bytes], kept: Sequence[bytes]) -> list[str]:
+        secrets = masks.secrets
+        data, at = b"", 0
+        while piece := file.read(_PIECE):
+            data = data[-_OVERLAP:] + piece
+            at += len(piece)
+            for text in kept:
+                data = data.replace(text, bytes(len(text)))
+            hits = search(data, secrets)
+            if hits:
+                first = hits[0]
+                return [f"{first.encoding}, at byte {at - len(data) + first.offset}"]
+        return []
+
+    return find

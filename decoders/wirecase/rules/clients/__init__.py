@@ -47,8 +47,10 @@ from wirecase.rules.clients.streams import (
     too_many_pings,
     trailers_not_final,
 )
+from wirecase.rules.clients.tls import alert_from_server, handshake_cut, no_alpn
 
 __all__ = [
+    "alert_from_server",
     "bad_flag",
     "body_cut",
     "bomb",
@@ -62,6 +64,7 @@ __all__ = [
     "goaway_error",
     "goaway_race",
     "h2_violation",
+    "handshake_cut",
     "header_list_too_large",
     "http_error",
     "keepalive",
@@ -72,6 +75,7 @@ __all__ = [
     "message_too_large",
     "missing_http_status",
     "missing_status",
+    "no_alpn",
     "no_message",
     "peer_speaks_http1",
     "refused",

@@ -1,0 +1,140 @@
+"""Many segments at once: records opened side by side, their places told in columns.
+
+The records of each side are opened in one loop over its joined bytes. Then the plaintext of both sides is put in the
+order in which records were completed, and every piece gets the packet that carried it: a piece begins where a record's
+plaintext does, and where a segment begins inside of one.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wirecase.model import Stretch
+from wirecase.tls.stream import Piece, Stream
+
+if TYPE_CHECKING:
+    from wirecase.tls.connection import Plain, TlsConnection
+
+Array: TypeAlias = NDArray[np.int64]
+
+
+class _Columns:
+    """The plaintext of one side: a row for each piece."""
+
+    __slots__ = ("datas", "done", "keys", "lengths", "offsets", "packets", "record_keys", "times")
+
+    def __init__(self, stream: Stream, pieces: list[Piece], segments: tuple[Array, Array, Array], keys: Array) -> None:
+        """`segments` are offsets (of TCP), packets and times of the bytes at hand; `keys` order them."""
+        offsets, packets, times = segments
+        datas, lengths, ats, stops, _ = zip(*pieces, strict=True)
+        self.datas = datas
+        size = np.array(lengths, dtype=np.int64)
+        begin = np.array(ats, dtype=np.int64) + stream.base
+        end = np.array(stops, dtype=np.int64) + stream.base
+        plain_end = np.cumsum(size) + stream.plain
+        plain = plain_end - size
+        self.record_keys: Array = keys[np.searchsorted(offsets, end - 1, side="right") - 1]
+        record = np.searchsorted(begin, offsets, side="right") - 1
+        inside = (record >= 0) & (offsets > begin[record]) & (offsets < begin[record] + size[record])
+        at = np.concatenate((begin, offsets[inside]))
+        record = np.concatenate((np.arange(len(begin)), record[inside]))
+        order = np.argsort(at, kind="stable")
+        at, record = at[order], record[order]
+        segment = np.searchsorted(offsets, at, side="right") - 1
+        self.packets, self.times = packets[segment], times[segment]
+        self.offsets = plain[record] + at - begin[record]
+        self.lengths: Array = np.diff(np.append(self.offsets, plain_end[-1]))
+        self.keys: Array = self.record_keys[record]
+        if not stream.plain:
+            stream.places.add(int(begin[0]), 0)
+        stream.places.extend(end.tolist(), plain_end.tolist())
+        stream.facts.plain += int(plain_end[-1]) - stream.plain
+        stream.plain = int(plain_end[-1])
+
+
+def take(connection: TlsConnection, sink: Plain, stretch: Stretch) -> None:
+    """Take a stretch while both sides are past their handshakes."""
+    sides: list[tuple[Stream, list[Piece], tuple[Array, Array, Array], Array, int, bytes]] = []
+    for side in (0, 1):
+        stream = connection.stream(side)
+        picked = np.flatnonzero(stretch.sides == side)
+        if not len(picked):
+            continue
+        data, segments, keys = _join(stream, stretch, picked)
+        pieces: list[Piece] = []
+        done = connection.walk(stream, data, pieces)
+        sides.append((stream, pieces, segments, keys, done, data))
+    filled = [one for one in sides if one[1]]
+    if any(piece.hole for one in filled for piece in one[1]):
+        _one_by_one(connection, filled)
+    elif filled:
+        columns = [_Columns(stream, pieces, segments, keys) for stream, pieces, segments, keys, _, _ in filled]
+        sink.stretch(_merged(columns, [one[0].side for one in filled], stretch.source))
+    for stream, _, _, _, done, data in sides:
+        stream.keep(data, done)
+        connection.settle(stream)
+
+
+def _join(stream: Stream, stretch: Stretch, picked: Array) -> tuple[bytes, tuple[Array, Array, Array], Array]:
+    """Put a side's bytes behind those that it has left from before."""
+    breaks = np.flatnonzero(np.diff(picked) != 1) + 1
+    firsts = picked[np.concatenate(([0], breaks))]
+    lasts = picked[np.concatenate((breaks - 1, [len(picked) - 1]))]
+    begins, ends = stretch.bounds[firsts].tolist(), stretch.bounds[lasts + 1].tolist()
+    raw = memoryview(stretch.raw)
+    parts = map(raw.__getitem__, map(slice, begins, ends))
+    data = b"".join(chain((stream.buffer,), parts))
+    stream.facts.bytes += len(data) - len(stream.buffer)
+    columns = [stretch.offsets[picked], stretch.packets[picked], stretch.times[picked]]
+    keys: Array = picked.astype(np.int64)
+    if stream.buffer:
+        held: list[Any] = [stream.offsets, stream.packets, stream.times]
+        keys = np.concatenate((np.full(len(stream.offsets), -1, dtype=np.int64), keys))
+        columns = [np.concatenate((np.array(h, dtype=np.int64), c)) for h, c in zip(held, columns, strict=True)]
+    else:
+        stream.base = int(columns[0][0])
+    stream.source = stretch.source
+    stream.offsets, stream.packets, stream.times = (column.tolist() for column in columns)
+    return data, (columns[0], columns[1], columns[2]), keys
+
+
+def _merged(columns: list[_Columns], sides: list[int], source: int) -> Stretch:
+    """Put the pieces of both sides in the order in which their records were completed."""
+    if len(columns) == 1:
+        one = columns[0]
+        bounds = np.concatenate(([0], np.cumsum(one.lengths)))
+        which = np.full(len(one.lengths), sides[0])
+        return Stretch(source, b"".join(one.datas), bounds, which, one.offsets, one.packets, one.times)
+    first, second = columns
+    records = np.argsort(np.concatenate((first.record_keys, second.record_keys)), kind="stable").tolist()
+    datas = first.datas + second.datas
+    raw = b"".join(map(datas.__getitem__, records))
+    order = np.argsort(np.concatenate((first.keys, second.keys)), kind="stable")
+    count = len(first.keys)
+    which = np.where(order < count, sides[0], sides[1])
+    lengths, offsets, packets, times = (
+        np.concatenate((getattr(first, name), getattr(second, name)))[order]
+        for name in ("lengths", "offsets", "packets", "times")
+    )
+    return Stretch(source, raw, np.concatenate(([0], np.cumsum(lengths))), which, offsets, packets, times)
+
+
+def _one_by_one(
+    connection: TlsConnection, filled: list[tuple[Stream, list[Piece], tuple[Array, Array, Array], Array, int, bytes]]
+) -> None:
+    """Hand on pieces in the order of their records where holes are among them."""
+    entries: list[tuple[int, int, Piece]] = []
+    for number, (stream, pieces, (offsets, _, _), keys, _, _) in enumerate(filled):
+        stops = np.array([piece.stop for piece in pieces], dtype=np.int64) + stream.base
+        order = keys[np.searchsorted(offsets, np.maximum(stops - 1, offsets[0]), side="right") - 1].tolist()
+        entries += [(key, number, piece) for key, piece in zip(order, pieces, strict=True)]
+    entries.sort(key=lambda entry: entry[0])
+    start = 0
+    for i in range(1, len(entries) + 1):
+        if i == len(entries) or entries[i][1] != entries[start][1]:
+            connection.emit(filled[entries[start][1]][0], [piece for _, _, piece in entries[start:i]])
+            start = i
