@@ -9,7 +9,7 @@ BIN    := $(VENV)/bin
 CHECKED := cli decoders tests fixtures
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format types imports fuzz readme bench fidelity full clean
+.PHONY: help setup demo test lint format types imports fuzz readme pages bench proxybench soak fidelity full clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,17 +67,28 @@ fuzz: setup ## mutate the fixtures for a short while
 readme: setup ## write the tool's own words into the README
 	@$(BIN)/python tests/cli/test_readme.py
 
+pages: setup ## write the rules' pages
+	@$(BIN)/python tests/explaining/test_rule_pages.py
+
 bench: $(VENV)/ready ## compare speed and memory with tshark (ten minutes, 1.3 GB in BENCH)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@test -e $(BENCH)/tiny.json || $(BIN)/python tests/benchmarks/generate.py $(BENCH)
 	@$(BIN)/python tests/benchmarks/compare.py $(BENCH)
+
+proxybench: setup ## compare the recording proxy with haproxy (five minutes)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@$(BIN)/python tests/benchmarks/proxy.py
+
+soak: setup ## the flight recorder under real traffic and random faults (half an hour)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[peers]'
+	@$(BIN)/python tests/soak/soak.py --minutes 31
 
 fidelity: setup ## compare replays with live sessions of real clients (half an hour; root, tcpdump and the clients' compilers)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[peers]'
 	@$(MAKE) --no-print-directory --keep-going -C fixtures/clients build || echo "clients that could not be built are left out"
 	@$(BIN)/python tests/fidelity/run.py --output $(FIDELITY)
 
-full: lint types imports test fidelity ## everything, with long fuzzing
+full: lint types imports test fidelity soak ## everything, with long fuzzing
 	@WIRECASE_FUZZ_SECONDS=600 $(BIN)/python -m pytest -q tests/fuzz
 
 clean: ## remove what was made

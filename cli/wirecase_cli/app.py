@@ -10,7 +10,10 @@ import typer
 
 from wirecase.errors import UsageError
 
-COMMANDS = ("diagnose", "calls", "show", "extract", "verify", "replay", "doctor", "guide")
+COMMANDS = (
+    "diagnose", "calls", "show", "compare", "extract", "verify", "replay", "record",
+    "watch", "probe", "explain", "rules", "doctor", "guide",
+)  # fmt: skip
 """In the order of the help text. Each is a function of the same name in a module of the same name in `commands`."""
 
 # Typer's own classes of command-line errors have no public name of their own; BadParameter has, and stands below them.

@@ -34,7 +34,12 @@ def main(argv: list[str] | None = None) -> int:
     except (BrokenPipeError, SystemExit):
         # The reader of a help text has gone, e.g. `| head -1`. Typer itself exits then, and only then.
         status = OK
-    return _flush(status)
+    status = _flush(status)
+    if argv is None:
+        import gc
+
+        gc.freeze()  # the process ends now: looking for cycles in all that it imported would only take time
+    return status
 
 
 def _version() -> int:

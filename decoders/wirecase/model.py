@@ -543,6 +543,54 @@ class CrossCheck:
 
 
 @dataclass(slots=True)
+class LogLine:
+    """Lines of a log that say the same about the same fault."""
+
+    line: int
+    """Number of the first one, from 1."""
+    first: int | None
+    """When the first and the last of them were written, ns since the epoch by the log's clock."""
+    last: int | None
+    text: str
+    """The first one, cut, with secrets masked."""
+    rules: list[str]
+    """What the words may stand for, best first."""
+    findings: list[str]
+    """Ids of the findings that explain them; empty if nothing does."""
+    by: list[str]
+    """What ties them: ``rule``, ``text``, ``grpc-message``, ``flag``, ``HTTP status``, ``path``, ``time``."""
+    lines: list[int]
+    """Their numbers, the first 20."""
+    calls: list[int] = field(default_factory=list)
+    """Numbers of the calls that lie nearest in time, the first 20."""
+    count: int = 1
+
+
+@dataclass(slots=True)
+class LogReport:
+    """A log beside the capture."""
+
+    path: str
+    records: int = 0
+    """Lines of the log, each with those that continue it."""
+    errors: int = 0
+    """Of these, the ones that tell of an error."""
+    offset: int | None = None
+    """ns by which the log's clock is ahead of the capture's, as estimated; None if nothing told."""
+    pairs: int = 0
+    """Lines that agree on the offset."""
+    spread: int = 0
+    """ns between the least and the greatest difference among them."""
+    matched: list[LogLine] = field(default_factory=list)
+    unexplained: list[LogLine] = field(default_factory=list)
+    more_matched: int = 0
+    """Lines of further kinds that are not listed."""
+    more_unexplained: int = 0
+    unlogged: list[str] = field(default_factory=list)
+    """Ids of findings that no line tells of, nor of their causes or consequences."""
+
+
+@dataclass(slots=True)
 class Diagnosis:
     """All that `diagnose` found; every report is drawn from this."""
 
@@ -561,3 +609,5 @@ class Diagnosis:
     """Inputs that could not be read at all, one line each."""
     cross_check: CrossCheck | None = None
     """How Wireshark's counts compare, where that was asked for."""
+    log: LogReport | None = None
+    """A log beside the capture, where one was given."""

@@ -30,6 +30,7 @@ from wirecase.sources import Open, OpenedSources, Source, open_sources
 from wirecase.sources.keylogs import KeyLogs
 
 if TYPE_CHECKING:
+    from wirecase.grpc.schema import Schema
     from wirecase.rules.collect import Collector
     from wirecase.rules.legs import LegBook
 
@@ -47,7 +48,10 @@ OnCall = Callable[[Call, list[Finding]], None]
 Found = Callable[[Finding, Session | None, Call | None, int | None], None]
 """Told of each place where a finding's fault was met, as it is judged: the finding so far, and the stream."""
 Listen = Callable[[Session, ConnectionDecoder], StreamListener]
-"""Puts somebody between a connection's bytes and its decoder, who passes them on."""
+"""Puts somebody between a connection's TCP bytes (TLS is still on them) and its decoder, who passes them on.
+
+Whoever wants the bytes that come out of TLS asks the decoder: `ConnectionDecoder.hear_inside`.
+"""
 
 
 @dataclass(slots=True)
@@ -67,6 +71,8 @@ class Options:
     """Only connections with this address, or ``address:port``, at either end."""
     path: str | None = None
     """Only calls whose path contains this text or matches this pattern (``*``, ``?``)."""
+    schema: Schema | None = None
+    """Types and methods that payloads are read with; without it they are not looked into."""
     open: Open = open_sources
     """Opens the sources: another engine may take their packets apart."""
 
@@ -90,10 +96,12 @@ class Pipeline:
         self._options = options
         self._record = record
         self._on_call = on_call
+        self._closely = on_call is not None or options.schema is not None
+        """No exchange may be counted as ordinary."""
         self._on_closed = closed
         self._found = found
         self.accounting = Accounting()
-        self.log = CallLog(others=None if on_call is None else [])
+        self.log = CallLog(others=None if on_call is None else [], schema=options.schema)
         self._columns = columns
         self._listen = listen
         self.keys = KeyLogs(options.keylogs) if keys is None else keys
@@ -123,7 +131,7 @@ class Pipeline:
             forced=forced,
             on_closed=self._closed.append,
             recorder=self._record(session) if self._record is not None else None,
-            columns=False if self._columns is None and (narrowed or self._on_call is not None) else self._columns,
+            columns=False if self._columns is None and (narrowed or self._closely) else self._columns,
             keys=self.keys.store,
         )
         return decoder if self._listen is None else self._listen(session, decoder)
@@ -274,10 +282,9 @@ def diagnose(
 
     `record` is asked for each connection, when its first packet comes, whether somebody wants its frames. `on_call` is
     told of every call once it is closed, `closed` of every connection once it is over, `listen` (where given) hears the
-    bytes of every connection before they are decoded. `opened` are the sources where
-    they were opened before, so that reading could begin while this module was imported. `stop` is asked after every
-    batch; once it says yes, what is known so far is returned. Raises `wirecase.errors.InputError` if nothing at all
-    could be read.
+    TCP bytes of every connection before TLS is taken off. `opened` are the sources where they were opened before, so
+    that reading could begin while this module was imported. `stop` is asked after every batch; once it says yes, what
+    is known so far is returned. Raises `wirecase.errors.InputError` if nothing at all could be read.
     """
     with rare_collection():
         if on_call is None and options.open is not open_sources:

@@ -27,8 +27,13 @@ from traffic.sidecar import Sidecar, read_sidecars
 
 LARGE = "large-4g"
 
-WANTED_RATIO = {"unary": 8.0, "huffman": 6.0, "small-frames": 6.0, "flight-1448": 12.0, "flight-64k": 5.0}
+WANTED_RATIO = {
+    "unary": 8.0, "huffman": 6.0, "small-frames": 6.0, "flight-1448": 12.0, "flight-64k": 5.0, "tls-unary": 8.0,
+    "tls-flight": 8.0,
+}  # fmt: skip
 """How many times faster than tshark wirecase is to be, by capture."""
+WANTED_COST = 2.0
+"""How many times as long TLS may take as the same traffic in cleartext."""
 WANTED_PEAK = 150 << 20
 """Bytes of memory that no capture may pass."""
 WANTED_STARTUP = 0.050
@@ -58,6 +63,8 @@ class Comparison:
     ratios: tuple[float, float, float] | None = None
     """tshark's wall time over wirecase's, pair by pair: least, median, most."""
     wanted: float | None = None
+    cost: tuple[float, float, float] | None = None
+    """Under TLS: the time against that of the same traffic in cleartext, pair by pair: least, median, most."""
     missed: list[str] = field(default_factory=list)
     """What was wanted and not reached, in words."""
 
@@ -75,9 +82,11 @@ class Bench:
         paths = [str(PROJECT / "decoders"), str(PROJECT / "cli"), os.environ.get("PYTHONPATH", "")]
         self._wirecase_environment = {**self._environment, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
-    def diagnose(self, capture: Path) -> Run:
+    def diagnose(self, capture: Path, keylog: Path | None = None) -> Run:
         """wirecase on *capture*, with findings and the JSON report."""
         command = [*self._wirecase, "diagnose", "--format", "json", "--fail-on", "never", str(capture)]
+        if keylog is not None:
+            command += ["--keylog", str(keylog)]
         return run(command, self._wirecase_environment, self._report)
 
     def last_report(self) -> dict[str, Any]:
@@ -87,10 +96,16 @@ class Bench:
             raise ChildFailed("the report is no JSON object")
         return report
 
-    def tshark(self, capture: Path, port: int) -> Run:
-        """tshark on *capture*, with the stream and length of each message."""
-        command = ["tshark", "-r", str(capture), "-d", f"tcp.port=={port},http2", "-Y", "grpc"]
-        return run([*command, "-T", "fields", "-e", "http2.streamid", "-e", "grpc.message_length"], self._environment)
+    def tshark(self, capture: Path, port: int, keylog: Path | None = None) -> Run:
+        """tshark on *capture*, with the stream and length of each message.
+
+        Under TLS the port is told to be TLS (ALPN names HTTP/2): told to be HTTP/2, it would not be decrypted.
+        """
+        command = ["tshark", "-r", str(capture), "-d", f"tcp.port=={port},{'http2' if keylog is None else 'tls'}"]
+        if keylog is not None:
+            command += ["-o", f"tls.keylog_file:{keylog.resolve()}"]
+        command += ["-Y", "grpc", "-T", "fields", "-e", "http2.streamid", "-e", "grpc.message_length"]
+        return run(command, self._environment)
 
     def version(self) -> Run:
         """``wirecase --version``."""
@@ -104,13 +119,14 @@ class Bench:
 def compare_capture(bench: Bench, sidecar: Sidecar, folder: Path, pairs: int) -> Comparison:
     """Measure one capture; a capture for the memory figure alone is run once, without tshark."""
     path = folder / sidecar.file
+    keylog = None if sidecar.keylog is None else folder / sidecar.keylog
     read_into_cache(path)
     port = sidecar.port
     if sidecar.memory_only or port is None:
         one = bench.diagnose(path)
         result = Comparison(sidecar.name, sidecar.size, sidecar.packets, one.wall, one.cpu, one.peak)
     else:
-        measured = alternate(pairs, lambda: bench.diagnose(path), lambda: bench.tshark(path, port))
+        measured = alternate(pairs, lambda: bench.diagnose(path, keylog), lambda: bench.tshark(path, port, keylog))
         ours, theirs = [pair[0] for pair in measured], [pair[1] for pair in measured]
         ratio = spread([other.wall / own.wall for own, other in measured])
         result = Comparison(
@@ -128,10 +144,25 @@ def compare_capture(bench: Bench, sidecar: Sidecar, folder: Path, pairs: int) ->
         )
         if result.wanted is not None and ratio.middle < result.wanted:
             result.missed.append(f"{ratio.middle:.1f} times as fast, wanted {result.wanted:.0f}")
+        if sidecar.clear is not None:
+            _weigh_tls(bench, result, (path, keylog), folder / sidecar.clear, pairs)
+            bench.diagnose(path, keylog)  # the report to be checked
     if result.peak >= WANTED_PEAK:
         result.missed.append(f"{_mib(result.peak)} of memory, wanted below {_mib(WANTED_PEAK)}")
     result.missed += _checked(bench.last_report(), sidecar)
     return result
+
+
+def _weigh_tls(
+    bench: Bench, result: Comparison, sealed: tuple[Path, Path | None], clear: Path, pairs: int
+) -> None:  # fmt: skip
+    """Measure what TLS costs: the same traffic sealed and in cleartext."""
+    read_into_cache(clear)
+    measured = alternate(pairs, lambda: bench.diagnose(*sealed), lambda: bench.diagnose(clear))
+    cost = spread([under.wall / plain.wall for under, plain in measured])
+    result.cost = (cost.least, cost.middle, cost.most)
+    if cost.middle > WANTED_COST:
+        result.missed.append(f"{cost.middle:.2f} times the time of cleartext, wanted at most {WANTED_COST:.0f}")
 
 
 def _checked(report: Mapping[str, Any], sidecar: Sidecar) -> list[str]:
@@ -191,6 +222,10 @@ def _table(results: list[Comparison], pairs: int) -> str:
             ratio = f"{one.ratios[0]:.1f}, **{one.ratios[1]:.1f}**, {one.ratios[2]:.1f}"
         wanted = "-" if one.wanted is None else f"{one.wanted:.0f}"
         lines.append(f"| {one.name} | {_mib(one.size)}, {one.packets:,} | {theirs} | {ours} | {ratio} | {wanted} |")
+    for one in results:
+        if one.cost is not None:
+            least, middle, most = one.cost
+            lines += ["", f"{one.name}: {least:.2f}, **{middle:.2f}**, {most:.2f} times the time of its cleartext."]
     return "\n".join(lines)
 
 

@@ -33,7 +33,7 @@ def generate(name: str, folder: Path, scale: float) -> Sidecar:
 def main() -> int:
     """Make what was asked for."""
     parser = argparse.ArgumentParser(description="Make the captures of the benchmark.")
-    parser.add_argument("outdir", type=Path, help="folder outside of the project; the whole set takes 1.3 GB")
+    parser.add_argument("outdir", type=Path, help="folder outside of the project; the whole set takes 2.4 GB")
     parser.add_argument("--only", action="append", choices=NAMES, metavar="NAME", help=f"one of {', '.join(NAMES)}")
     parser.add_argument("--scale", type=float, default=1.0, help="multiply the numbers of calls and messages")
     options = parser.parse_args()

@@ -43,6 +43,8 @@ def faulty() -> list[str]:
     found = []
     for folder in sorted(FIXTURES.iterdir()):
         path = folder / "capture.pcapng"
+        if list(folder.glob("*.binpb")):  # what is found there is found with a schema, which `extract` does not take
+            continue
         expected = folder / "expected.json"
         if path.exists() and expected.exists():
             rules = re.findall(r'"rule": "([^"]+)"', expected.read_text())

@@ -53,7 +53,7 @@ def stub(monkeypatch: pytest.MonkeyPatch, incident_diagnosis: Diagnosis) -> Stub
     import wirecase
 
     monkeypatch.setattr(wirecase, "pipeline", module, raising=False)
-    nothing = types.SimpleNamespace(begin=lambda: None)
+    nothing = types.SimpleNamespace(begin=lambda: None, total_bytes=None)
     monkeypatch.setattr("wirecase.sources.open_sources", lambda *_, **__: nothing)
     return found
 

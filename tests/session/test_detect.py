@@ -8,9 +8,11 @@ from h2_bytes import (
     END_STREAM,
     REQUEST,
     RESPONSE,
+    SETTINGS,
     TRAILERS,
     Script,
     data,
+    frame,
     message,
     settings,
     settings_ack,
@@ -182,6 +184,38 @@ def test_foreign_server(answer: bytes, size: int) -> None:
     assert done.log.totals.total == 1
     assert done.call.ending is not None
     assert (done.call.ending.how, done.call.ending.by) == ("fin", SERVER)
+
+
+@pytest.mark.parametrize(
+    ("opening", "kind"),
+    [
+        (frame(SETTINGS, 0, 0, bytes(5)), "fixed-size"),
+        (settings(stream=1), "stream-id"),
+        (settings(stream=2), "stream-id"),
+    ],
+)
+@pytest.mark.parametrize("first", [CLIENT, SERVER])
+def test_illegal_settings_are_still_http2(opening: bytes, kind: str, first: int) -> None:
+    talk = Conversation().open()
+    for side in (first, 1 - first):
+        talk.send(side, PREFACE + settings() if side == CLIENT else opening)
+    done = every_way(talk.fin(SERVER, CLIENT))
+    assert done.session.protocol == "h2"
+    assert done.accounting.skipped == {}
+    assert done.session.h2.violations_seen == {(kind, SERVER): 1}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"\0\0\5\4\x80\0\0\0\0hello",  # flags that SETTINGS has not
+        b"\0\xff\0\4\0\0\0\0\0" + bytes(40),  # longer than SETTINGS are
+        b"\0\0\5\4\0\x80\1\0\2hello",  # a stream that none can be
+    ],
+)
+def test_what_is_only_like_settings_is_foreign(answer: bytes) -> None:
+    talk = Conversation().open().send(CLIENT, PREFACE + settings()).send(SERVER, answer).fin(SERVER, CLIENT)
+    assert every_way(talk).accounting.skipped == {OTHER: len(answer)}
 
 
 @pytest.mark.parametrize("greeting", [SSH, HTTP_400])

@@ -51,7 +51,8 @@ def diagnose(case: str) -> Answer:
     os.chdir(capture.parent)
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            status = main(["diagnose", "--format", "json", capture.name])
+            schema = [f"--protoset={one.name}" for one in capture.parent.glob("*.binpb")]
+            status = main(["diagnose", "--format", "json", *schema, capture.name])
     finally:
         os.chdir(home)
     text = out.getvalue()

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wirecase.errors import InputError, UsageError
-from wirecase_cli import engine, moments, output, running
+from wirecase_cli import engine, logs, moments, output, running
 from wirecase_cli.commands.options import Keylogs, Ports, Raw, Sources, key_logs, named
+from wirecase_cli.commands.schemas import Imports, Protos, Protosets, Reflect, schema_of
 
 if TYPE_CHECKING:
     from wirecase.model import Diagnosis
@@ -112,6 +113,10 @@ def diagnose(
             show_default=False,
         ),
     ] = None,
+    protosets: Protosets = None,
+    protos: Protos = None,
+    imports: Imports = None,
+    reflect: Reflect = None,
     unwrap: engine.Engine = engine.Name.native,
     preferences: engine.Preferences = None,
     cross_check: Annotated[
@@ -122,6 +127,15 @@ def diagnose(
             "messages.",
         ),
     ] = False,
+    log: Annotated[
+        Path | None,
+        typer.Option(
+            "--log",
+            metavar="FILE",
+            help="A log of a client or a proxy from the same time: its error lines are matched with the findings.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> int:
     """Say why gRPC calls in a capture failed, and prove it.
 
@@ -143,6 +157,9 @@ def diagnose(
     if cross_check and (since, until, host, path) != (None, None, None, None):
         raise UsageError("--cross-check compares whole captures: leave out --since, --until, --host and --path")
     engine.check(unwrap, preferences, cross_check=cross_check)
+    schema = schema_of(protosets, protos, imports, reflect)
+    if log is not None:
+        logs.check(log)
 
     with (
         engine.readable(sources, unwrap, again=cross_check) as names,
@@ -168,6 +185,7 @@ def diagnose(
                 until=end,
                 host=host,
                 path=path,
+                schema=schema,
                 open=opener,
             )
             if cross_check:
@@ -180,6 +198,10 @@ def diagnose(
             raise
         found.interrupted = found.interrupted or stop()
         engine.rename(found, names, sources)
+    if log is not None:
+        from wirecase import explaining
+
+        found.log = explaining.match(found, logs.read_lines(log), str(log))
     for failure in found.failures:
         running.tell(failure)
     if report is not Format.json and found.failures and not any(source.packets for source in found.sources):

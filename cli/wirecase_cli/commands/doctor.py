@@ -48,6 +48,7 @@ _MODULES = (
     ("rich", "rich", True, ""),
     ("numpy", "numpy", True, ""),
     ("pyshark", "pyshark", False, "all but show --dissect works without it"),
+    ("grpc", "grpcio", False, "wirecase probe looks with its own client alone, replay --to cannot go through grpcio"),
     ("compression.zstd", None, False, _NO_ZSTD)
     if sys.version_info >= (3, 14)
     else ("zstandard", "zstandard", False, _NO_ZSTD),

@@ -19,6 +19,9 @@ PAGES = {
     "filters": "the filter language of --where: fields, operators, examples",
     "tshark": "Wireshark as a second engine: unusual tunnels, a second count, one packet dissected",
     "replay": "a recorded fault served to a client: checks, expectations, recipes for tests",
+    "record": "a proxy that records, the flight recorder, hooks and metrics",
+    "watch": "live traffic: interfaces, rights, hints, what is lost, lines and JSON for machines",
+    "probe": "a live look at a server: its checks, keepalive, idle connections",
     "exit-status": "what the exit statuses mean",
 }
 
@@ -37,7 +40,7 @@ def guide(
     name = page.removesuffix(".md")
     if name not in PAGES:
         raise UsageError(f"there is no page {page!r}: {', '.join(PAGES)} (try: wirecase guide)")
-    output.to_stdout(_for_reader(text(name)))
+    output.to_stdout(for_reader(text(name)))
     return 0
 
 
@@ -46,7 +49,7 @@ def text(name: str) -> str:
     return resources.files("wirecase_cli").joinpath("pages", f"{name}.md").read_text(encoding="utf-8")
 
 
-def _for_reader(markdown: str) -> str:
+def for_reader(markdown: str) -> str:
     """Render Markdown where a person looks; in a pipe it stays Markdown."""
     from wirecase_cli.reports import screen
 

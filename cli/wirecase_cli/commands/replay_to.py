@@ -126,7 +126,7 @@ def send(wish: Wish, serving: Mapping[str, object]) -> int:
     from wirecase.replay.session import parse_speed
 
     speed = parse_speed(wish.speed)
-    metadata = [_field(one) for one in wish.metadata]
+    metadata = [metadata_field(one) for one in wish.metadata]
     target = look_up(wish.to)
     confirm(target, yes=wish.yes)
     result = call_again(
@@ -167,7 +167,7 @@ def confirm(target: Target, *, yes: bool) -> None:
         raise UsageError("nothing was sent")
 
 
-def _field(text: str) -> tuple[str, str]:
+def metadata_field(text: str) -> tuple[str, str]:
     """Read ``NAME=VALUE``; a value that begins with @ names the file that holds it: no process list shows it."""
     name, mark, value = text.partition("=")
     name = name.strip().lower()

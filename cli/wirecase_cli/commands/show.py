@@ -11,6 +11,7 @@ import typer
 from wirecase.errors import InputError, UsageError
 from wirecase_cli import engine, output, running
 from wirecase_cli.commands.options import Keylogs, Ports, Raw, Sources, Where, key_logs, named
+from wirecase_cli.commands.schemas import Imports, Protos, Protosets, Reflect, schema_of
 
 if TYPE_CHECKING:
     from wirecase.listing import CallList, Timeline
@@ -71,12 +72,17 @@ def show(
     keylogs: Keylogs = None,
     ports: Ports = None,
     raw: Raw = False,
+    protosets: Protosets = None,
+    protos: Protos = None,
+    imports: Imports = None,
+    reflect: Reflect = None,
     unwrap: engine.Engine = engine.Name.native,
     preferences: engine.Preferences = None,
 ) -> int:
     """Show a call frame by frame, in both directions.
 
     A sequence diagram with times, headers, messages and windows; what proves a finding is marked where it stands.
+    Messages are shown field by field, with names where a schema gives them (those of Arrow Flight are known).
 
     Exit status: 0 fine, 2 wrong usage (also: there is no such call), 3 an input could not be read, 4 the timeline could
     not be written, 70 a defect of wirecase, 130 interrupted.
@@ -97,8 +103,9 @@ def show(
 
     wanted = query.compile_filter(where if where is not None else "call>=0" if call is None else f"call={call}")
     engine.check(unwrap, preferences)
+    schema = schema_of(protosets, protos, imports, reflect)
     with running.rereadable(sources) as names:
-        options = pipeline.Options(names, keylogs=key_logs(keylogs), ports=list(ports or []))
+        options = pipeline.Options(names, keylogs=key_logs(keylogs), ports=list(ports or []), schema=schema)
         with running.interruptible(names) as stop, running.progress() as progress:
             options.open = engine.opener(unwrap, preferences, stop)
             found = _list(options, wanted, limit if call is None else 1, progress, stop)
@@ -108,7 +115,7 @@ def show(
             kept = (_HEX_ALL if everything else _HEX) if payloads else _GLIMPSE
             timelines = listing.timelines(
                 options, rows, found.diagnosis.findings, connections=[] if connection is None else [connection],
-                everything=everything, payload=kept, progress=progress, stop=stop,
+                everything=everything, payload=kept, schema=schema, progress=progress, stop=stop,
             )  # fmt: skip
             if stop():
                 raise KeyboardInterrupt
@@ -117,7 +124,7 @@ def show(
     engine.rename(found.diagnosis, names, sources)
     for failure in found.diagnosis.failures:
         running.tell(failure)
-    output.stream_to_stdout(_drawn(found, timelines, shape, payloads=payloads, secrets=secrets))
+    output.stream_to_stdout(_drawn(found, timelines, shape, payloads=payloads, secrets=secrets, everything=everything))
     return UNREADABLE if found.diagnosis.failures else OK
 
 
@@ -181,7 +188,7 @@ def _chosen(found: CallList, *, call: int | None, filtered: bool) -> list[CallRo
 
 
 def _drawn(
-    found: CallList, timelines: list[Timeline], shape: Format, *, payloads: bool, secrets: bool
+    found: CallList, timelines: list[Timeline], shape: Format, *, payloads: bool, secrets: bool, everything: bool
 ) -> Iterator[str]:
     if shape is Format.json:
         from wirecase_cli.reports import timeline_json
@@ -195,4 +202,4 @@ def _drawn(
     for number, one in enumerate(timelines):
         if number:
             yield "\n"
-        yield from Diagram(one, where, payloads=payloads, secrets=secrets).lines()
+        yield from Diagram(one, where, payloads=payloads, secrets=secrets, everything=everything).lines()

@@ -12,7 +12,7 @@ import re
 from typing import Any
 
 from wirecase.model import Diagnosis, Evidence, Finding, SourceInfo
-from wirecase_cli.reports import cross_check, escape
+from wirecase_cli.reports import cross_check, escape, log_lines
 from wirecase_cli.reports.times import rfc3339
 
 SCHEMA = "wirecase/report/1"
@@ -36,7 +36,7 @@ def report(diagnosis: Diagnosis) -> dict[str, Any]:
         "version": diagnosis.version,
         "interrupted": diagnosis.interrupted,
         "failures": diagnosis.failures,
-        "sources": [_source(source) for source in diagnosis.sources],
+        "sources": [input_of(source) for source in diagnosis.sources],
         "verdict": {
             "headline": verdict.headline,
             "root_causes": verdict.root_causes,
@@ -78,11 +78,14 @@ def report(diagnosis: Diagnosis) -> dict[str, Any]:
     }
     if diagnosis.cross_check is not None:
         document["cross_check"] = cross_check.as_json(diagnosis.cross_check)
+    if diagnosis.log is not None:
+        document["log"] = log_lines.as_json(diagnosis.log)
     safe: dict[str, Any] = json_safe(document)
     return safe
 
 
-def _source(source: SourceInfo) -> dict[str, Any]:
+def input_of(source: SourceInfo) -> dict[str, Any]:
+    """Return how a report names one input."""
     return {
         "path": source.path,
         "sha256": source.sha256,

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from wirecase.model import Diagnosis, Evidence, Finding
-from wirecase_cli.reports import case_notes, cross_check, escape, hexview, outline, words
+from wirecase.model import Diagnosis, Evidence, Finding, LogReport
+from wirecase_cli.reports import case_notes, cross_check, escape, hexview, log_lines, outline, words
 from wirecase_cli.reports.case_notes import CaseNotes
 from wirecase_cli.reports.escape import cut, markdown_block, markdown_code, markdown_inline
 
@@ -53,6 +53,8 @@ def _lines(diagnosis: Diagnosis, notes: CaseNotes) -> Iterator[str]:
     if (check := diagnosis.cross_check) is not None:
         yield f"- **Cross-check:** {_inline(cross_check.headline(check))}"
         yield from (f"  - {_inline(line)}" for line in cross_check.lines(check))
+    if diagnosis.log is not None:
+        yield from _log(diagnosis, diagnosis.log)
     if arranged.roots:
         yield from ("", "### Causes and consequences", "")
         for root in arranged.roots[:MAX_TREES]:
@@ -72,6 +74,19 @@ def _lines(diagnosis: Diagnosis, notes: CaseNotes) -> Iterator[str]:
     yield ""
     yield f"Made by wirecase {_inline(diagnosis.version)}."
     yield from case_notes.foot(notes)
+
+
+def _log(diagnosis: Diagnosis, log: LogReport) -> Iterator[str]:
+    yield f"- **Log:** {_inline(log_lines.headline(log))}"
+    if clock := log_lines.clock(log):
+        yield f"  - {_inline(clock)}"
+    matched = [f"- {_inline(why)}: {_code(line)}" for why, line in log_lines.matched(log)]
+    matched += _more(log_lines.more(log, explained=True), "line")
+    yield from _folded("Log lines that the capture explains", matched)
+    left = [f"- {_inline(why)}: {_code(line)}" for why, line in log_lines.unexplained(log)]
+    left += _more(log_lines.more(log, explained=False), "line")
+    yield from _folded("Log lines that nothing explains", left)
+    yield from _folded("Faults that nobody logged", [f"- {_inline(one)}" for one in log_lines.unlogged(diagnosis)])
 
 
 def _tree(group: outline.Group, depth: int) -> Iterator[str]:

@@ -12,8 +12,8 @@ from rich.padding import Padding
 from rich.text import Text
 from rich.tree import Tree
 
-from wirecase.model import Diagnosis
-from wirecase_cli.reports import cross_check, outline, words
+from wirecase.model import Diagnosis, LogReport
+from wirecase_cli.reports import cross_check, log_lines, outline, words
 from wirecase_cli.reports.block import Block
 from wirecase_cli.reports.drawing import DIM, STYLE, SYMBOL, fields, hanging, joined, printed, safe, section, text
 from wirecase_cli.reports.screen import Screen
@@ -56,12 +56,29 @@ def _parts(diagnosis: Diagnosis, screen: Screen) -> Iterator[RenderableType]:
         yield section("Also seen, no fault of the wire")
         yield from (_one_line(group) for group in arranged.remarks[:MAX_REMARKS])
         yield from _more(len(arranged.remarks) - MAX_REMARKS, "remark")
+    if diagnosis.log is not None:
+        yield section("Log")
+        yield from _log(diagnosis, diagnosis.log)
     yield section("Calls and bytes")
     yield _totals(diagnosis)
     if (check := diagnosis.cross_check) is not None:
         yield section("Cross-check")
         yield hanging("✓ " if check.agrees else "▲ ", text(safe(cross_check.headline(check), 400)))
         yield from (hanging("  ", text(safe(line, 400), DIM)) for line in cross_check.lines(check))
+
+
+def _log(diagnosis: Diagnosis, log: LogReport) -> Iterator[RenderableType]:
+    yield text(safe(log_lines.headline(log)), "bold")
+    if clock := log_lines.clock(log):
+        yield text(safe(clock), DIM)
+    for why, line in log_lines.matched(log):
+        yield hanging("✓ ", joined((f"{safe(why)}  ", "bold"), (safe(line), DIM)), "bold green")
+    yield from _more(log_lines.more(log, explained=True), "line")
+    for why, line in log_lines.unexplained(log):
+        yield hanging("▲ ", joined((f"not in the capture, {safe(why)}  ", "bold"), (safe(line), DIM)), "bold yellow")
+    yield from _more(log_lines.more(log, explained=False), "line")
+    for one in log_lines.unlogged(diagnosis):
+        yield hanging("· ", joined(("nobody logged ", "bold"), (safe(one), "")))
 
 
 def _head(diagnosis: Diagnosis) -> RenderableType:

@@ -8,7 +8,7 @@ from wirecase.grpc.status import status_name
 from wirecase.listing import Timeline
 from wirecase.listing.events import Body, Event, Fold
 from wirecase.model import CLIENT, SIDE_NAMES
-from wirecase_cli.reports import call_table, escape, masking, times, words
+from wirecase_cli.reports import call_table, escape, masking, payload_lines, times, words
 from wirecase_cli.reports.drawing import DIM, STYLE, SYMBOL
 from wirecase_cli.reports.lines import Part, draw, fit, safe, width_of, wrap
 from wirecase_cli.reports.screen import Screen
@@ -34,11 +34,15 @@ def has_secrets(event: Event) -> bool:
 class Diagram:
     """Draws one timeline."""
 
-    def __init__(self, timeline: Timeline, screen: Screen, *, payloads: bool, secrets: bool) -> None:
+    def __init__(
+        self, timeline: Timeline, screen: Screen, *, payloads: bool, secrets: bool, everything: bool = False
+    ) -> None:
         self._timeline = timeline
         self._screen = screen
         self._payloads = payloads
         self._secrets = secrets
+        self._most = payload_lines.ALL if everything else payload_lines.FEW
+        """Lines of each message."""
         marks = [item.mark if isinstance(item, Event) else item.last for item in timeline.items]
         self._start = marks[0].time if marks else 0
         self._before = self._start
@@ -104,6 +108,9 @@ class Diagram:
         yield self._draw((left, DIM), (self._arrow(event), style))
         for text, color in self._details(event):
             yield from self._inside(text, color)
+        for message in event.views:
+            for text in payload_lines.lines(message, secrets=self._secrets, most=self._most):
+                yield from self._indented_inside(text)
         if self._payloads and event.kind == "frame" and event.length:
             yield from self._hex(event)
         for one in event.mentions:
@@ -198,6 +205,12 @@ class Diagram:
             indent = " " if whole or not number else "   "
             content = indent + fit(line, self._lane - len(indent))
             yield self._draw((" " * self._left + "│", DIM), (content, style), ("│", DIM))
+
+    def _indented_inside(self, text: str) -> Iterator[str]:
+        """Put a line between the bars that keeps its indentation, on further lines too."""
+        indent = min(len(text) - len(text.lstrip(" ")), self._lane // 2)
+        for number, line in enumerate(wrap(text.lstrip(" "), self._lane - indent - 4)):
+            yield from self._inside(" " * indent + ("  " if number else "") + line, "", whole=True)
 
     def _draw(self, *parts: Part) -> str:
         return draw(parts, self._screen)

@@ -9,7 +9,7 @@ from typing import Any
 from wirecase.listing import Timeline
 from wirecase.listing.events import Event, Fold
 from wirecase.model import SIDE_NAMES, Diagnosis, Mark
-from wirecase_cli.reports import call_table, json_v1, masking, times
+from wirecase_cli.reports import call_table, json_v1, masking, payload_lines, times
 from wirecase_cli.reports.timeline import has_secrets
 
 SCHEMA = "wirecase/timeline/1"
@@ -83,6 +83,8 @@ def _event(event: Event, *, payloads: bool, secrets: bool) -> dict[str, Any]:
             "foreign": body.foreign,
             "lost": body.lost,
         }  # fmt: skip
+    if event.views:
+        found["payloads"] = [payload_lines.as_json(one, secrets=secrets) for one in event.views]
     if event.windows is not None:
         found["windows"] = {
             name: {"stream": window.stream, "connection": window.connection}

@@ -146,15 +146,36 @@ KNOWN = frozenset((b"gzip", b"deflate", b"zstd"))
 """Encodings that can be checked here."""
 
 
-def open_inflater(encoding: bytes, budget: Budget) -> Inflater | None:
-    """Return an inflater for a grpc-encoding, or None if it is not one that can be checked here."""
+def open_decoder(encoding: bytes) -> _Decompressor | None:
+    """Return a decompressor for a grpc-encoding, or None if it is not one that can be taken off here."""
     if encoding == b"gzip":
-        return Inflater(zlib.decompressobj(31), budget)
+        return zlib.decompressobj(31)
     if encoding == b"deflate":  # compression.md: the zlib format of RFC 1950
-        return Inflater(zlib.decompressobj(15), budget)
+        return zlib.decompressobj(15)
     if encoding == b"zstd":
         try:
-            return Inflater(_ZstdAdapter(), budget)
+            return _ZstdAdapter()
         except ImportError:
             return None
     return None
+
+
+def open_inflater(encoding: bytes, budget: Budget) -> Inflater | None:
+    """Return an inflater for a grpc-encoding, or None if it is not one that can be checked here."""
+    decoder = open_decoder(encoding)
+    return None if decoder is None else Inflater(decoder, budget)
+
+
+def inflate(data: bytes, encoding: bytes | None, limit: int) -> tuple[bytes | None, bool]:
+    """Return what a message inflates to, about `limit` bytes of it at most, and whether that is all.
+
+    None instead of the bytes where it cannot be told.
+    """
+    decoder = open_decoder(encoding) if encoding is not None else None
+    if decoder is None:
+        return None, False
+    try:
+        out = decoder.decompress(data, limit)
+    except Exception:  # noqa: BLE001 - zlib.error, zstandard.ZstdError: what is wrong is told elsewhere
+        return None, False
+    return out[:limit], decoder.eof and len(out) <= limit

@@ -316,6 +316,11 @@ class MessageReader:
         return LargestMessage(length, Excerpt(self.side, marks.at(offset), _PREFIX.pack(flag, length), 5 + length))
 
     @property
+    def well_typed(self) -> bool:
+        """No message is known to be of another type than its method's; nobody looks into payloads here."""
+        return True
+
+    @property
     def head(self) -> bytes:
         """First bytes of a body that did not begin with a whole message."""
         if self.bad is not None and not self.bad.after_bytes:

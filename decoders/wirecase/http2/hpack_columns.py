@@ -97,7 +97,7 @@ class HeaderColumns:
         static_classes: Array = np.array([self._class(*field) for field, _ in STATIC], dtype=np.int64)
         entry_classes: Array = np.zeros(known + len(inserted), dtype=np.int64)
         entry_classes[known:] = classes[inserted]
-        for used in np.unique(entry[moving & (entry < known)]).tolist():
+        for used in np.bincount(entry[moving & (entry < known)]).nonzero()[0].tolist():
             entry_classes[used] = self._class(*self._known[used][0])
         classes[fixed] = static_classes[fields.index[fixed]]
         classes[moving] = entry_classes[entry[moving]]
@@ -139,7 +139,7 @@ class HeaderColumns:
                 break
             source = further
         entry_names: Array = np.zeros(len(source), dtype=np.int64)
-        for used in np.unique(source[source < known]).tolist():
+        for used in np.bincount(source[source < known]).nonzero()[0].tolist():
             entry_names[used] = self._number(self._known[used][0][0])
         entry_names[known:] = name[inserted]
         entry_names = entry_names[source]

@@ -8,6 +8,7 @@ row stays empty until a string first asks for it (0.15 ms each).
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TypeAlias
 
 LENGTHS = (
@@ -107,18 +108,20 @@ class _Automaton:
 
 def automaton() -> tuple[list[list[int]], list[int]]:
     """Return the code tree (by node, what a 0 and a 1 lead to: a node or ``~symbol``) and where strings may end."""
-    final = [state for state, row in enumerate(_AUTOMATON.rows) if id(row) not in _AUTOMATON.unfinished]
-    return _AUTOMATON.nodes, final
+    made = _made()
+    return made.nodes, [state for state, row in enumerate(made.rows) if id(row) not in made.unfinished]
 
 
-_AUTOMATON = _Automaton()
-_ROOT = _AUTOMATON.rows[0]
-_UNFINISHED = _AUTOMATON.unfinished
+@cache
+def _made() -> _Automaton:
+    """Return the automaton, made for the first string that needs it: it takes some 5 ms."""
+    return _Automaton()
 
 
 def decode(data: bytes) -> bytes:
     """Return the bytes that `data` codes; raise `HuffmanError` on EOS and on bad padding (RFC 7541 §5.2)."""
-    row = _ROOT
+    made = _made()
+    row = made.rows[0]
     out: list[bytes] = []
     append = out.append
     try:
@@ -126,8 +129,8 @@ def decode(data: bytes) -> bytes:
             piece, row = row[byte]
             append(piece)
     except IndexError:  # a row that no string has needed so far
-        _AUTOMATON.grow(data)
+        made.grow(data)
         return decode(data)
-    if id(row) in _UNFINISHED:
-        raise HuffmanError(_UNFINISHED[id(row)])
+    if id(row) in made.unfinished:
+        raise HuffmanError(made.unfinished[id(row)])
     return b"".join(out)

@@ -488,6 +488,19 @@ class StreamTable:
             self._events.closed(stream)
         return len(newer)
 
+    def give_up(self, before: int) -> None:
+        """Let go of streams without a frame since `before` (ns), where their ends may have fallen into a hole.
+
+        A connection may live for days; without this it would hold on to them all.
+        """
+        if self.facts.windows_known:
+            return
+        for stream in list(self.facts.streams.values()):
+            marks = (stream.last_mark(CLIENT), stream.last_mark(SERVER))
+            if max(mark.time for mark in (stream.opened, *marks) if mark is not None) < before:
+                del self.facts.streams[stream.id]
+                self._events.closed(stream)
+
     def finish(self) -> None:
         """The connection is over: hand every stream on as it is."""
         facts = self.facts

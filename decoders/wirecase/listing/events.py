@@ -26,6 +26,7 @@ from wirecase.http2.facts import (
     ControlFrame,
     error_name,
 )
+from wirecase.listing.payloads import MessageView
 from wirecase.model import Mark, Severity
 
 HEAD, TAIL = 20, 20
@@ -115,6 +116,8 @@ class Event:
     """Of the client and of the server, after the event."""
     mentions: tuple[Mention, ...] = ()
     """The evidence that stands here."""
+    views: list[MessageView] = field(default_factory=list)
+    """Messages that end in it, decoded, the first few."""
     fold: Fold | None = None
     """The fold that the event has gone into."""
 

@@ -10,11 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from wirecase import pipeline
+from wirecase.grpc.schema import Schema
 from wirecase.http2.facts import DATA, ControlFrame, HeaderBlock, Stream, frame_name
 from wirecase.http2.recorder import FrameRecorder
 from wirecase.listing.bodies import BodyWalk
 from wirecase.listing.events import Event, Fold, Folder, Window, facts_of, flag_names
 from wirecase.listing.evidence import EvidencePlaces
+from wirecase.listing.payloads import NODES, PayloadWalk
 from wirecase.model import CLIENT, SERVER, ConnectionRef, Finding, Mark, Marks
 from wirecase.query import CallRow
 from wirecase.session.session import Session
@@ -58,8 +60,9 @@ class _Recorder:
     """Records one connection for some looks (`wirecase.http2.recorder.FrameRecorder`)."""
 
     def __init__(
-        self, session: Session, looks: list[_Look], findings: Sequence[Finding], payload: int, budget: list[int]
-    ) -> None:
+        self, session: Session, looks: list[_Look], findings: Sequence[Finding], payload: int, budget: list[int],
+        payloads: PayloadWalk,
+    ) -> None:  # fmt: skip
         self.session = session
         self.looks = looks
         self._payload = payload
@@ -75,6 +78,7 @@ class _Recorder:
         """(stream, payload bytes still to come) of that frame, wanted or not."""
         self._streams: dict[int, Stream] = {}
         self._evidence = [EvidencePlaces(findings, session.index, side) for side in (CLIENT, SERVER)]
+        self._payloads = payloads
 
     # ---- told by the walk --------------------------------------------------------------------------------------
 
@@ -115,10 +119,12 @@ class _Recorder:
         event = self._headers[frame.side]
         if event is not None and event.mark.offset == frame.offset:
             event.headers = block.fields
+            self._payloads.headers(event.stream or 0, frame.side, block)
 
     def gap(self, side: int, length: int, mark: Mark) -> None:
         """Bytes are missing."""
         self._settle()
+        self._payloads.gap(side)
         inside, rest = self._rest[side]
         if length <= rest:  # within one DATA frame, whose length tells how it goes on
             self._rest[side] = (inside, rest - length)
@@ -169,6 +175,9 @@ class _Recorder:
             event.body = walk.begin()
         before = event.body.count
         walk.feed(data, event.body)
+        views = self._payloads.feed(event.stream or 0, event.side, data, event.mark)
+        if event.fold is None:
+            event.views += views
         if event.fold is not None:
             event.fold.messages[event.side] += event.body.count - before
 
@@ -246,13 +255,14 @@ def timelines(
     connections: Sequence[int] = (),
     everything: bool = False,
     payload: int = 0,
+    schema: Schema | None = None,
     progress: pipeline.Progress | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> list[Timeline]:
     """Read the sources again and return the timelines of `rows` and of whole `connections`, in that order.
 
     `rows` and `findings` are those of a first reading of the same sources. `everything` keeps what would be folded;
-    `payload` is how many bytes of each frame are kept.
+    `payload` is how many bytes of each frame are kept. `schema` has the types that payloads are read with.
     """
     by_id = {finding.id: finding for finding in findings}
     looks: dict[int, list[_Look]] = {}
@@ -265,14 +275,14 @@ def timelines(
         named = [one for one in findings if one.connection is not None and one.connection.index == connection]
         order.append(_Look(None, named, everything=everything))
         looks.setdefault(connection, []).append(order[-1])
-    budget = [_BUDGET]
+    budget, drawn = [_BUDGET], [NODES]
     recorders: list[_Recorder] = []
 
     def record(session: Session) -> FrameRecorder | None:
         wanted = looks.get(session.index)
         if wanted is None:
             return None
-        recorders.append(_Recorder(session, wanted, findings, payload, budget))
+        recorders.append(_Recorder(session, wanted, findings, payload, budget, PayloadWalk(schema, drawn)))
         return recorders[-1]
 
     pipeline.diagnose(options, progress=progress, stop=stop, record=record)

@@ -91,11 +91,7 @@ class Assembler:
         Connections that were silent for `patience` ns are let go, too; those that were seen from one side only earlier.
         """
         for table in self._tables:
-            table.now = max(table.now, now)
-            table.housekeeping()
-            if patience is not None:
-                table.expire(patience)
-            table.refresh()
+            table.pass_time(now, patience)
 
     def finish(self) -> None:
         """The capture ended: deliver what waits, declare what is missing, and end every connection."""

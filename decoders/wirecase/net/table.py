@@ -128,13 +128,23 @@ class Table:
         while len(tombstones) > MAX_TOMBSTONES:
             del tombstones[next(iter(tombstones))]
 
+    def pass_time(self, now: int, patience: int | None) -> None:
+        """No packet came up to `now`: let go what is over by then, and give up holes; see `Assembler.pass_time`."""
+        self.now = max(self.now, now)
+        for flow in self.flows:
+            flow.pass_time(self.now)
+        self.housekeeping()
+        if patience is not None:
+            self.expire(patience)
+        self.refresh()
+
     def expire(self, patience: int) -> None:
         """Let go what was silent for `patience` ns; what was seen from one side only, after `ONE_SIDED_NS`."""
         one_sided = min(patience, ONE_SIDED_NS)
         for flow in [
             flow
             for flow in self.flows
-            if self.now - flow.time > (patience if all(half.packets for half in flow.halves) else one_sided)
+            if self.now - flow.heard > (patience if all(half.packets for half in flow.halves) else one_sided)
         ]:
             self._let_go(flow, "idle", self.now)
 

@@ -133,6 +133,24 @@ class Flow:
         if half.fin >= 0 or peer.fin >= 0 or half.rst >= 0 or peer.rst >= 0:
             self._ending()
 
+    @property
+    def heard(self) -> int:
+        """Time of the last packet, those held included."""
+        return max(self.time, self.pending[-1][1].time) if self.pending else self.time
+
+    def pass_time(self, now: int) -> None:
+        """No packet came up to `now`: settle, and give up holes that were acknowledged and that nothing will fill."""
+        if self.pending and now - self.pending[0][1].time > SETTLE_NS:
+            self.touch()
+            self.settle()
+        if any(half.store for half in self.halves):
+            self.touch()
+            for half in self.halves:
+                if half.store:
+                    half.check_hole(self.count, now)
+            if any(half.fin >= 0 or half.rst >= 0 for half in self.halves):
+                self._ending()
+
     # --- where the streams begin ------------------------------------------------------------------------------------
 
     def _settled(self, half: Half, packet: Packet) -> bool:

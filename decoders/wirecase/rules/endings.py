@@ -99,8 +99,10 @@ def silence(call: Call) -> Silence | None:
         return None
     asked = _last_frame(call, CLIENT, until)
     client, server = session.client, session.server
-    if asked is None or server.packets == 0 or server.missing or client.acked is None or client.acked <= asked.offset:
+    if asked is None or server.missing or client.acked is None or client.acked <= asked.offset:
         return None
+    if not session.can_be_read(SERVER):
+        return None  # it may have answered
     h2 = session.h2
     if client.zero_window or (h2.windows_known and min(stream.windows[SERVER], h2.halves[SERVER].window) <= 0):
         return None  # the server was not allowed to send
@@ -217,7 +219,7 @@ def check_body_cut(call: Call) -> Iterator[Match]:
     """TCP ends in the middle of a call."""
     session = call.session
     end = tcp_end(call)
-    if end is None or call.blurred or session.server.packets == 0 or _never_answered(call) or _stalled(call):
+    if end is None or call.blurred or not session.can_be_read(SERVER) or _never_answered(call) or _stalled(call):
         return
     side, how, mark = end
     if call.response_complete and not inside_message(call, CLIENT):

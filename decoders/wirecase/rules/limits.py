@@ -46,7 +46,8 @@ def blind(session: Session) -> list[str]:
     """Return why the connection was not seen in full, one phrase each; empty if it was."""
     reasons = []
     if session.one_direction:
-        reasons.append("only one direction was captured")
+        hidden = session.tls is not None and session.tls.one_sided
+        reasons.append("the keys open one direction only" if hidden else "only one direction was captured")
     if not session.from_start:
         reasons.append("the capture begins in the middle of the connection")
     elif _headless(session, CLIENT) or _headless(session, SERVER):

@@ -15,7 +15,7 @@ def far(call: Call, side: int = SERVER) -> str:
     body = call.response_body if side == SERVER else call.request_body
     what = "response" if side == SERVER else "request"
     if side == SERVER and call.response is None:
-        return "before any response headers"
+        return "before any response headers" if call.session.can_be_read(SERVER) else "with the response unseen"
     if body is None or body.lost:
         got = call.stream.data_bytes[side]
         return f"after {got:,} bytes of the {what} body" if got else f"after the {what} headers, before any of its body"

@@ -25,6 +25,7 @@ from wirecase.rules.deadline import deadline_met
 from wirecase.rules.foreign import length_text
 from wirecase.rules.limits import call_seen
 from wirecase.rules.messages import PH2_MESSAGE, stands_for_page
+from wirecase.rules.payloads import cardinality
 from wirecase.session.call import Call
 
 _AT_ONCE = 250_000_000
@@ -302,6 +303,9 @@ def _sizes(message: str) -> tuple[int | None, int | None]:
 
 def _cardinality(call: Call) -> Iterator[Match]:
     if not is_grpc_call(call) or not call_seen(call):
+        return
+    if call.method is not None:
+        yield from cardinality(call, call.method)
         return
     request, response, trailers = call.request_body, call.response_body, call.trailers
     if trailers is None:

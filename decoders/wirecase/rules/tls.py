@@ -179,7 +179,7 @@ def _unanswered(session: Session, tls: TlsFacts, side: int, tcp: str, mark: Mark
     if side == SERVER:
         title = f"The server closed the connection ({tcp}) on the ClientHello, without an alert"
         text = (
-            f"{span(waited)} after the ClientHello {tcp} came from the server's side, and not one byte of TLS. Servers "
+            f"{tcp} came from the server's side {span(waited)} after the ClientHello, and not one byte of TLS. Servers "
             "that share no cipher suite or version with the client and send no alert do this, proxies without a "
             "backend or a certificate for the name asked for, and firewalls that look at SNI."
         )

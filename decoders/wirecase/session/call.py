@@ -16,6 +16,7 @@ from wirecase.http2.facts import DATA, HEADERS, HeaderBlock, HeadersFrame, Reset
 from wirecase.model import CLIENT, SERVER, Mark
 
 if TYPE_CHECKING:
+    from wirecase.grpc.schema import Method
     from wirecase.session.session import Session
 
 CallKind = Literal["grpc", "grpc-web", "connect", "http", "unknown"]
@@ -48,7 +49,9 @@ class Ending:
 class Call:
     """One gRPC call (or an HTTP exchange that stands in its place)."""
 
-    __slots__ = ("authority", "ending", "index", "kind", "path", "request_body", "response_body", "session", "stream")
+    __slots__ = (
+        "authority", "ending", "index", "kind", "method", "path", "request_body", "response_body", "session", "stream",
+    )  # fmt: skip
 
     def __init__(self, session: Session, stream: Stream, index: int, kind: CallKind) -> None:
         self.session = session
@@ -58,6 +61,8 @@ class Call:
         self.kind: CallKind = kind
         self.path: str | None = None
         """``/package.Service/Method``; None where it is unknown."""
+        self.method: Method | None = None
+        """What the schema says about its method; None where nobody gave one that knows it."""
         self.authority: str | None = None
         self.request_body: MessageReader | None = None
         self.response_body: MessageReader | None = None

@@ -24,6 +24,7 @@ from wirecase.session.views import WEIGHTY, RequestView, ResponseView, weigh_bin
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from wirecase.grpc.schema import Method, Schema
     from wirecase.http2.kept import Kept
 
 _PLAIN = (None, b"identity")
@@ -49,6 +50,10 @@ class CallLog:
     """Closed calls that the rules must see."""
     others: list[Call] | None = None
     """All other closed calls, where somebody wants to see every call: no exchange is counted as ordinary then."""
+    schema: Schema | None = None
+    """Types and methods, where somebody gave them: payloads are then looked into, and no exchange is ordinary."""
+    looks: Budget = field(default_factory=Budget)
+    """What may be inflated only to be looked at, with a schema."""
     numbered: int = 0
     room: int = 24 << 20
     """Bytes of memory that ranges of ordinary calls may hold between two batches, roughly."""
@@ -173,7 +178,7 @@ class CallTracker:
 
     def grade(self, block: HeaderBlock, side: int) -> int:
         """Say which part of an ordinary call a block can be."""
-        if self._wanted is not None or self._log.others is not None:
+        if self._wanted is not None or self._log.others is not None or self._log.schema is not None:
             return ODD
         if side == CLIENT:
             asked = block.view = RequestView(block)
@@ -241,7 +246,7 @@ class CallTracker:
             call = self._open(stream, None)
             call.kind = "grpc" if view.kind == "grpc" else "unknown"
         if call.response_body is None:
-            body = call.response_body = self._reader(SERVER)
+            body = call.response_body = self._reader(SERVER, call)
             body.encoding = view.encoding
             body.web = view.kind == "grpc-web"
             if call.kind == "unknown" and view.kind == "grpc":
@@ -254,7 +259,7 @@ class CallTracker:
         if view is not None:
             self._set_request(call, view)
         else:  # its request headers, and so the beginning of its body, are not in the capture
-            body = call.request_body = stream.bodies[CLIENT] = self._reader(CLIENT)
+            body = call.request_body = stream.bodies[CLIENT] = self._reader(CLIENT, call)
             body.lost = True
         exchange = stream.exchange
         if exchange is None:
@@ -272,11 +277,20 @@ class CallTracker:
         self._note_path(view)
         call.path = view.path
         call.authority = view.authority
-        body = call.request_body = call.stream.bodies[CLIENT] = self._reader(CLIENT)
+        if self._log.schema is not None:
+            call.method = self._log.schema.method(view.path)
+        body = call.request_body = call.stream.bodies[CLIENT] = self._reader(CLIENT, call)
         body.encoding = view.encoding
         body.web = view.kind == "grpc-web"
 
-    def _reader(self, side: int) -> MessageReader:
+    def _reader(self, side: int, call: Call) -> MessageReader:
+        if call.method is not None and self._log.schema is not None:
+            from wirecase.grpc.checking import CheckedReader
+
+            kind = self._log.schema.type_of(call.path, side)
+            if kind is not None:
+                digest = self._log.others is not None
+                return CheckedReader(side, self._log.budget, self._log.schema, kind, self._log.looks, digest=digest)
         # Where every call is looked at, its bodies are told apart as well.
         return MessageReader(side, self._log.budget, digest=self._log.others is not None)
 
@@ -346,6 +360,8 @@ class CallTracker:
         sent, got = call.request_body, call.response_body
         if sent is None or got is None:
             return False
+        if call.method is not None and breaks_schema(call.method, sent, got):
+            return False
         if got.largest is not None and any(reset.side == CLIENT for reset in stream.resets):
             return False  # a complete answer, thrown away: perhaps for its size
         if not got.bytes and sent.messages == 1:
@@ -399,6 +415,16 @@ class CallTracker:
             side, how, mark = end
             return Ending("fin" if how == "fin" else "tcp-rst", side, mark, reset)
         return Ending("open", None, None)
+
+
+def breaks_schema(method: Method, sent: MessageReader, got: MessageReader) -> bool:
+    """Tell whether a call that ended well has other messages than its method's: too many, too few, or no such ones."""
+    for body, streams in ((sent, method.client_streams), (got, method.server_streams)):
+        if not streams and body.messages != 1:
+            return True
+        if not body.well_typed:
+            return True
+    return False
 
 
 def _sound(body: MessageReader) -> bool:

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from wirecase.http2.recorder import FrameRecorder
 from wirecase.http2.sync import PREFACE
 from wirecase.http2.walk import FrameWalk
-from wirecase.model import CLIENT, Accounting, Excerpt, Mark, Marks, Stretch, Unbalanced
+from wirecase.model import CLIENT, Accounting, Excerpt, Mark, Marks, Stretch
+from wirecase.session.booking import book
 from wirecase.session.calls import CallTracker
 from wirecase.session.detect import Decision, can_begin_frames, decide, decide_half
 from wirecase.session.session import Session
 
 if TYPE_CHECKING:
     from wirecase.tls.connection import TlsConnection
-    from wirecase.tls.facts import TlsFacts
     from wirecase.tls.keylog import KeyStore
 
 _FIRST_BYTES = 512
@@ -28,29 +28,6 @@ _ASKED_AGAIN = 1024
 
 _BEGINNING = 16
 """Segments of a stretch that are taken one by one before it is asked again whether the rest can be taken at once."""
-
-SKIPPED = {
-    "tls": "TLS that was not decrypted",
-    "http1": "HTTP/1",
-    "other": "not HTTP/2",
-    "empty": "not HTTP/2",
-}
-NO_KEYS = "TLS without keys"
-HIDDEN: dict[str | None, str] = {
-    None: "TLS records that were damaged or cut",
-    "no-keys": NO_KEYS,
-    "no-match": NO_KEYS,
-    "partial": NO_KEYS,
-    "wrong-keys": "TLS that its keys do not open",
-    "no-client-hello": "TLS whose handshake was not captured",
-    "no-server-hello": "TLS whose handshake was not captured",
-    "version": "TLS of another version or cipher",
-    "cipher": "TLS of another version or cipher",
-    "lost": "TLS after a hole in the capture",
-    "overflow": "TLS whose keys came too late",
-    "not-tls": "no TLS on a TLS connection",
-}
-"""TLS bytes that were not opened, by `wirecase.tls.facts.Problem`."""
 
 
 class PlainListener(Protocol):
@@ -111,6 +88,11 @@ class ConnectionDecoder:
     def hand_on(self) -> int:
         """Hand on the calls that closed a while ago (`wirecase.http2.streams.StreamTable.hand_on`)."""
         return self._walk.table.hand_on() if self.session.protocol == "h2" else 0
+
+    def give_up(self, before: int) -> None:
+        """Let go of streams whose ends a hole may hide (`wirecase.http2.streams.StreamTable.give_up`)."""
+        if self.session.protocol == "h2":
+            self._walk.table.give_up(before)
 
     # ---- told by the assembler ---------------------------------------------------------------------------------
 
@@ -210,7 +192,7 @@ class ConnectionDecoder:
                 session.first_bytes = [one and one._replace(side=side) for side, one in enumerate(sealed)]
         if session.protocol == "h2":
             self._walk.finish()
-        self._book()
+        book(session, self._accounting, self._payload, self._foreign)
         self._on_closed(session)
 
     def _meet(self, side: int, data: bytes, marks: Marks) -> None:
@@ -364,44 +346,6 @@ class ConnectionDecoder:
     def _deliver_gap(self, side: int, length: int, mark: Mark) -> None:
         if self.session.protocol == "h2" and not self._foreign[side]:
             self._walk.gap(side ^ self.session.flipped, length, mark)
-
-    # ---- bookkeeping -------------------------------------------------------------------------------------------
-
-    def _book(self) -> None:
-        """Put every byte of the connection to its place in the accounts."""
-        session, accounting = self.session, self._accounting
-        if session.tls is not None:
-            self._book_tls(session.tls)
-        if session.protocol != "h2":
-            accounting.skip(SKIPPED[session.protocol], self._payload[0] + self._payload[1])
-            return
-        for side in (0, 1):
-            half = session.h2.halves[side ^ session.flipped]
-            accounting.decoded += half.decoded
-            skipped = 0
-            for reason, count in half.skipped.items():
-                accounting.skip(reason, count)
-                skipped += count
-            rest = self._payload[side] - half.decoded - skipped
-            reason = "other protocol on an HTTP/2 connection" if self._foreign[side] else "HTTP/1.1 before the upgrade"
-            if self._foreign[side] or session.h2.upgraded:
-                accounting.skip(reason, rest)
-            elif rest:
-                self._unbalanced(side ^ session.flipped, self._payload[side], half.decoded, skipped)
-
-    def _book_tls(self, tls: TlsFacts) -> None:
-        """Book what TLS itself took, and what of it could not be opened."""
-        accounting = self._accounting
-        for number, facts in enumerate(tls.sides):
-            accounting.decoded += facts.framing
-            accounting.skip(HIDDEN[facts.problem], facts.undecrypted)
-            if facts.bytes != facts.framing + facts.undecrypted + facts.plain:
-                self._unbalanced(number, facts.bytes, facts.framing + facts.plain, facts.undecrypted)
-
-    def _unbalanced(self, number: int, captured: int, decoded: int, skipped: int) -> None:
-        side: Literal["client", "server"] = "client" if number == CLIENT else "server"
-        self._accounting.unbalanced.append(Unbalanced(self.session.index, side, captured, decoded, skipped))
-        self._accounting.skip("unaccounted", captured - decoded - skipped)
 
 
 class _Inside:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Literal, NamedTuple
 
-from wirecase.http2.facts import FRAME_NAMES
+from wirecase.http2.facts import FRAME_NAMES, SETTINGS
 from wirecase.http2.sync import FRAME_HEADER, PREFACE, find_frames, plausible_header, sender_of_frames
 from wirecase.model import CLIENT
 
@@ -22,6 +22,8 @@ _HTTP1_REQUEST_START = re.compile(rb"(?:GET|POST|PUT|HEAD|OPTIONS|DELETE|PATCH|C
 _HTTP1_RESPONSE = b"HTTP/1."
 _ENOUGH = 64 * 1024
 """Bytes of a side after which no more is waited for."""
+_MOST_SETTINGS = 6 * 64
+"""Octets of a SETTINGS frame that is believed."""
 _UPGRADE = re.compile(rb"\r\nupgrade:[^\r\n]*\bh2c\b", re.I)
 
 
@@ -71,10 +73,24 @@ def begins_with_frame(data: bytes) -> bool:
     return plausible_header(high << 8 | low, kind, flags, stream)
 
 
-def can_begin_frames(data: bytes) -> bool:
-    """Tell whether a side's first bytes, however few, can be HTTP/2: SETTINGS (RFC 9113 §3.4), or another frame."""
+def begins_with_settings(data: bytes) -> bool:
+    """Tell whether bytes begin like SETTINGS, be its length or its stream illegal (RFC 9113 §6.5).
+
+    Enough only for the very first bytes of a server whose client sent the preface: SETTINGS is what has to come there.
+    """
+    if len(data) < FRAME_HEADER.size:
+        return False
+    high, low, kind, flags, stream = FRAME_HEADER.unpack_from(data)
+    return kind == SETTINGS and flags <= 1 and high << 8 | low <= _MOST_SETTINGS and not stream >> 31
+
+
+def can_begin_frames(data: bytes, *, from_start: bool = True) -> bool:
+    """Tell whether a side's first bytes, however few, can be HTTP/2: SETTINGS (RFC 9113 §3.4), or another frame.
+
+    `from_start` says that nothing came before them on the connection.
+    """
     if len(data) >= FRAME_HEADER.size:
-        return begins_with_frame(data)
+        return begins_with_frame(data) or (from_start and begins_with_settings(data))
     return data[:1] == b"\x00" and (len(data) < 4 or data[3] < len(FRAME_NAMES))
 
 
@@ -148,7 +164,7 @@ def _with_preface(first: list[bytes], client: int, *, from_start: bool, final: b
     answer = first[server]
     if answer and len(answer) < FRAME_HEADER.size and can_begin_frames(answer) and not final:
         return None
-    if not answer or can_begin_frames(answer):
+    if not answer or can_begin_frames(answer, from_start=from_start):
         return Decision("h2", client, "preface")
     if is_tls(answer) or is_http1(answer) or from_start:
         return Decision("h2", client, "preface", foreign=_pair(server, True))

@@ -22,11 +22,9 @@ PIECE = 4 << 20
 """Bytes that are read at a time."""
 HEADROOM = 256 << 10
 """Bytes before each piece that stay free for the beginning of a record that the piece before it cut."""
-FIRST = 8
-"""Buffers that are filled before the first one is asked for."""
 RING = 3
-"""Buffers that go round after that: the one in use, one that waits, and the one that is being filled. More of them
-would only push each other out of the processor's cache before they are used."""
+"""Buffers that go round: the one in use, one that waits, and the one that is being filled. More of them would only push
+each other out of the processor's cache before they are used."""
 WORTH = 16 << 20
 """Bytes of a file from which on two threads pay."""
 SWITCH = 0.0005
@@ -54,8 +52,6 @@ class ReadAhead:
         self._head = head
         self._free: SimpleQueue[bytearray | None] = SimpleQueue()
         self._full: SimpleQueue[Piece] = SimpleQueue()
-        self._spare = FIRST - RING
-        """Buffers that are still too many."""
         self._closing = False
         self.problem: str | None = None
         """Why reading ended before its time."""
@@ -76,11 +72,8 @@ class ReadAhead:
         return piece
 
     def give_back(self, buffer: bytearray) -> None:
-        """Let the buffer of a piece be filled again, or forget it."""
-        if self._spare:
-            self._spare -= 1
-        else:
-            self._free.put(buffer)
+        """Let the buffer of a piece be filled again."""
+        self._free.put(buffer)
 
     def close(self) -> None:
         """Stop reading and wait until no thread uses the file or a buffer."""
@@ -93,7 +86,7 @@ class ReadAhead:
         count = 0
         while not self._closing:
             count += 1
-            buffer = bytearray(HEADROOM + PIECE) if count <= FIRST else self._free.get()
+            buffer = bytearray(HEADROOM + PIECE) if count <= RING else self._free.get()
             if buffer is None:
                 break
             end = self._fill(buffer)

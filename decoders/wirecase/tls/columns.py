@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wirecase.model import Stretch
-from wirecase.tls.stream import Piece, Stream
+from wirecase.tls.stream import Pieces, Stream
 
 if TYPE_CHECKING:
     from wirecase.tls.connection import Plain, TlsConnection
@@ -27,14 +27,13 @@ class _Columns:
 
     __slots__ = ("datas", "done", "keys", "lengths", "offsets", "packets", "record_keys", "times")
 
-    def __init__(self, stream: Stream, pieces: list[Piece], segments: tuple[Array, Array, Array], keys: Array) -> None:
+    def __init__(self, stream: Stream, pieces: Pieces, segments: tuple[Array, Array, Array], keys: Array) -> None:
         """`segments` are offsets (of TCP), packets and times of the bytes at hand; `keys` order them."""
         offsets, packets, times = segments
-        datas, lengths, ats, stops, _ = zip(*pieces, strict=True)
-        self.datas = datas
-        size = np.array(lengths, dtype=np.int64)
-        begin = np.array(ats, dtype=np.int64) + stream.base
-        end = np.array(stops, dtype=np.int64) + stream.base
+        self.datas = pieces.datas
+        size = np.array(pieces.lengths, dtype=np.int64)
+        begin = np.array(pieces.ats, dtype=np.int64) + stream.base
+        end = np.array(pieces.stops, dtype=np.int64) + stream.base
         plain_end = np.cumsum(size) + stream.plain
         plain = plain_end - size
         self.record_keys: Array = keys[np.searchsorted(offsets, end - 1, side="right") - 1]
@@ -58,18 +57,18 @@ class _Columns:
 
 def take(connection: TlsConnection, sink: Plain, stretch: Stretch) -> None:
     """Take a stretch while both sides are past their handshakes."""
-    sides: list[tuple[Stream, list[Piece], tuple[Array, Array, Array], Array, int, bytes]] = []
+    sides: list[tuple[Stream, Pieces, tuple[Array, Array, Array], Array, int, bytes]] = []
     for side in (0, 1):
         stream = connection.stream(side)
         picked = np.flatnonzero(stretch.sides == side)
         if not len(picked):
             continue
         data, segments, keys = _join(stream, stretch, picked)
-        pieces: list[Piece] = []
+        pieces = Pieces()
         done = connection.walk(stream, data, pieces)
         sides.append((stream, pieces, segments, keys, done, data))
-    filled = [one for one in sides if one[1]]
-    if any(piece.hole for one in filled for piece in one[1]):
+    filled = [one for one in sides if len(one[1])]
+    if any(one[1].holes for one in filled):
         _one_by_one(connection, filled)
     elif filled:
         columns = [_Columns(stream, pieces, segments, keys) for stream, pieces, segments, keys, _, _ in filled]
@@ -124,17 +123,18 @@ def _merged(columns: list[_Columns], sides: list[int], source: int) -> Stretch:
 
 
 def _one_by_one(
-    connection: TlsConnection, filled: list[tuple[Stream, list[Piece], tuple[Array, Array, Array], Array, int, bytes]]
+    connection: TlsConnection, filled: list[tuple[Stream, Pieces, tuple[Array, Array, Array], Array, int, bytes]]
 ) -> None:
     """Hand on pieces in the order of their records where holes are among them."""
-    entries: list[tuple[int, int, Piece]] = []
+    entries: list[tuple[int, int, int]] = []
     for number, (stream, pieces, (offsets, _, _), keys, _, _) in enumerate(filled):
-        stops = np.array([piece.stop for piece in pieces], dtype=np.int64) + stream.base
+        stops = np.array(pieces.stops, dtype=np.int64) + stream.base
         order = keys[np.searchsorted(offsets, np.maximum(stops - 1, offsets[0]), side="right") - 1].tolist()
-        entries += [(key, number, piece) for key, piece in zip(order, pieces, strict=True)]
+        entries += [(key, number, row) for row, key in enumerate(order)]
     entries.sort(key=lambda entry: entry[0])
     start = 0
     for i in range(1, len(entries) + 1):
         if i == len(entries) or entries[i][1] != entries[start][1]:
-            connection.emit(filled[entries[start][1]][0], [piece for _, _, piece in entries[start:i]])
+            stream, pieces, *_ = filled[entries[start][1]]
+            connection.emit(stream, pieces, entries[start][2], entries[i - 1][2] + 1)
             start = i

@@ -9,15 +9,20 @@ Where no key fits, records are only counted.
 
 from __future__ import annotations
 
-from typing import Protocol
+from operator import sub
+from typing import TYPE_CHECKING, Protocol
 
 from wirecase.model import Mark, Marks, Stretch
+from wirecase.tls.counting import Counting
 from wirecase.tls.facts import Problem, TlsFacts
 from wirecase.tls.keylog import KeyStore
-from wirecase.tls.names import APPLICATION_DATA, CHANGE_CIPHER_SPEC, HANDSHAKE
-from wirecase.tls.records import Records, content, is_header
+from wirecase.tls.names import APPLICATION_DATA
+from wirecase.tls.records import is_header
 from wirecase.tls.recovery import find_record, lost_plain
-from wirecase.tls.stream import Piece, Queued, Stream
+from wirecase.tls.stream import Pieces, Queued, Stream
+
+if TYPE_CHECKING:
+    from wirecase.tls.protection import Protection
 
 MOST_WAITING = 1 << 20
 """Bytes of a side that wait for the other side or for keys."""
@@ -38,7 +43,7 @@ class Plain(Protocol):
         """A hole."""
 
 
-class TlsConnection(Records):
+class TlsConnection(Counting):
     """Takes what TCP tells of a connection that begins with TLS."""
 
     def __init__(self, facts: TlsFacts, store: KeyStore, sink: Plain, *, flipped: bool) -> None:
@@ -167,21 +172,14 @@ class TlsConnection(Records):
             if len(buffer) < 5 or is_header(buffer, 0):
                 return
         data = bytes(buffer)
-        pieces: list[Piece] = []
+        pieces = Pieces()
         done = self.walk(stream, data, pieces)
         if pieces:
             self.emit(stream, pieces)
         stream.drop(done)
         self.settle(stream)
 
-    def settle(self, stream: Stream) -> None:
-        """Count what is left in the buffer of a side that cannot be read."""
-        if stream.facts.problem is not None and stream.queue is None and stream.buffer:
-            rest = bytes(stream.buffer)
-            stream.buffer.clear()
-            self._count(stream, rest)
-
-    def walk(self, stream: Stream, data: bytes, pieces: list[Piece]) -> int:
+    def walk(self, stream: Stream, data: bytes, pieces: Pieces) -> int:
         """Take the whole records of `data`, the plaintext into `pieces`; return how many bytes were taken.
 
         ``data[0]`` is the byte at `Stream.base`.
@@ -190,6 +188,12 @@ class TlsConnection(Records):
         facts = stream.facts
         pos, end, last = 0, len(data), -1
         while end - pos >= 5:
+            protection = stream.protection if stream.epoch == "traffic" and facts.problem is None else None
+            if protection is not None and data[pos] == APPLICATION_DATA:
+                taken = self._open_all(stream, protection, data, pos, pieces)
+                if taken > pos:
+                    last, pos = pieces.ats[-1] - protection.lead - 5, taken
+                    continue
             kind = data[pos]
             length = data[pos + 3] << 8 | data[pos + 4]
             stop = pos + 5 + length
@@ -197,37 +201,6 @@ class TlsConnection(Records):
                 if facts.problem is None and not is_header(data, pos):
                     self._derail(stream, pieces, pos)
                 break
-            if stream.epoch == "traffic" and kind == APPLICATION_DATA and stream.protection is not None:
-                protection = stream.protection
-                plain = protection.open(stream.seq, view, pos, stop)
-                if plain is not None:
-                    inner = kind
-                    if self._messages.tls13:
-                        if plain[-1:] == b"\x17":
-                            size = len(plain) - 1
-                        else:
-                            size, inner = content(plain)
-                    else:
-                        size = len(plain)
-                    if inner == APPLICATION_DATA:
-                        stream.seq += 1
-                        stream.misses = 0
-                        facts.framing += stop - pos - size
-                        if size:
-                            short = (
-                                plain
-                                if size == len(plain)
-                                else plain[:size]
-                                if size < 4096
-                                else memoryview(plain)[:size]
-                            )
-                            pieces.append(Piece(short, size, pos + 5 + protection.lead, stop))
-                        last = pos
-                        facts.records += 1
-                        if length > facts.largest:
-                            facts.largest = length
-                        pos = stop
-                        continue
             if not is_header(data, pos):
                 self._derail(stream, pieces, pos)
                 break
@@ -241,25 +214,33 @@ class TlsConnection(Records):
             self._note(stream, data, last)
         return pos
 
-    def _note(self, stream: Stream, data: bytes, at: int) -> None:
+    def _open_all(self, stream: Stream, protection: Protection, data: bytes, pos: int, pieces: Pieces) -> int:
+        """Open records of application data as long as they follow each other; return where the first other one is."""
         facts = stream.facts
-        facts.last = stream.mark(at)
-        if facts.first is None:
-            facts.first = facts.last if at == 0 else stream.mark(0)
-        facts.last_type, facts.last_length = data[at], data[at + 3] << 8 | data[at + 4]
+        before = len(pieces)
+        protection.open_all(stream.seq, data, pos, pieces.datas, pieces.stops)
+        stops = pieces.stops[before:]
+        if not stops:
+            return pos
+        starts = [pos, *stops[:-1]]
+        lead = 5 + protection.lead
+        lengths = list(map(len, pieces.datas[before:]))
+        pieces.lengths += lengths
+        pieces.ats += [start + lead for start in starts]
+        stream.seq += len(stops)
+        stream.misses = 0
+        facts.records += len(stops)
+        facts.framing += stops[-1] - pos - sum(lengths)
+        facts.largest = max(facts.largest, max(map(sub, stops, starts)) - 5)
+        return stops[-1]
 
-    def emit(self, stream: Stream, pieces: list[Piece]) -> None:
-        """Hand on the plaintext of records whose bytes stand in the buffer."""
-        group: list[Piece] = []
-        for piece in pieces:
-            if not piece.hole:
-                group.append(piece)
-                continue
-            self._emit_run(stream, group)
-            group = []
-            mark = stream.mark(piece.stop)
-            self.hole(stream, piece.length, mark)
-        self._emit_run(stream, group)
+    def emit(self, stream: Stream, pieces: Pieces, first: int = 0, behind: int | None = None) -> None:
+        """Hand on the plaintext of records whose bytes stand in the buffer, from row `first` up to `behind`."""
+        for hole, start, stop in pieces.groups(first, len(pieces) if behind is None else behind):
+            if hole:
+                self.hole(stream, pieces.lengths[start], stream.mark(pieces.stops[start]))
+            else:
+                self._emit_run(stream, pieces, start, stop)
 
     def hole(self, stream: Stream, length: int, mark: Mark) -> None:
         """Tell of a hole in the plaintext; `mark` counts the bytes of TCP."""
@@ -267,19 +248,17 @@ class TlsConnection(Records):
         stream.places.add(mark.offset, stream.plain)
         self._sink.gap(stream.side, length, "gap", mark._replace(offset=stream.plain))
 
-    def _emit_run(self, stream: Stream, group: list[Piece]) -> None:
-        if not group:
-            return
-        marks = stream.marks(group)
+    def _emit_run(self, stream: Stream, pieces: Pieces, start: int, stop: int) -> None:
+        marks = stream.marks(pieces, start, stop)
         base, plain = stream.base, stream.plain
         if not plain:
-            stream.places.add(base + group[0].at, 0)
-        for piece in group:
-            plain += piece.length
-            stream.places.add(base + piece.stop, plain)
+            stream.places.add(base + pieces.ats[start], 0)
+        for length, end in zip(pieces.lengths[start:stop], pieces.stops[start:stop], strict=True):
+            plain += length
+            stream.places.add(base + end, plain)
         stream.facts.plain += plain - stream.plain
         stream.plain = plain
-        self._sink.run(stream.side, b"".join([piece.data for piece in group]), marks)
+        self._sink.run(stream.side, b"".join(pieces.datas[start:stop]), marks)
 
     # ---- holes -------------------------------------------------------------------------------------------------
 
@@ -330,7 +309,7 @@ class TlsConnection(Records):
         stream.drop(at)
         stream.synced = True
         if given_up:
-            pieces: list[Piece] = []
+            pieces = Pieces()
             self._give_up(stream, "lost", pieces, 0)
             self.emit(stream, pieces)
             return True
@@ -341,38 +320,6 @@ class TlsConnection(Records):
             if stream.epoch == "traffic":
                 self.hole(stream, max(missing, 1), stream.mark(0))
         return True
-
-    # ---- records that nobody opens -----------------------------------------------------------------------------
-
-    def _count(self, stream: Stream, data: bytes) -> None:
-        """Count records without opening them."""
-        facts = stream.facts
-        facts.undecrypted += len(data)
-        if stream.left < 0:
-            return
-        pos, end = 0, len(data)
-        while pos < end:
-            if stream.left:
-                count = min(stream.left, end - pos)
-                stream.left -= count
-                pos += count
-                continue
-            if end - pos < 5:
-                stream.buffer += data[pos:]
-                stream.base += pos
-                facts.undecrypted -= end - pos
-                return
-            if not is_header(data, pos):
-                stream.left = -1
-                return
-            self._note(stream, data, pos)
-            facts.records += 1
-            facts.largest = max(facts.largest, facts.last_length)
-            if facts.last_type == CHANGE_CIPHER_SPEC and not self._messages.tls13:
-                stream.epoch = "traffic"
-            elif facts.last_type == HANDSHAKE and stream.epoch == "traffic" and facts.finished is None:
-                facts.finished = facts.last
-            stream.left = 5 + facts.last_length
 
     def _conclude(self, stream: Stream) -> None:
         facts = stream.facts

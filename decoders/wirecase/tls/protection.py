@@ -14,10 +14,12 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM, AESGCM, ChaCha20Poly1305
 
 from wirecase.tls.kdf import expand_label, hash_size, prf12
-from wirecase.tls.names import BARE_DRAFTS, TLS13
+from wirecase.tls.names import APPLICATION_DATA, BARE_DRAFTS, TLS13
 from wirecase.tls.suites import Suite
 
 _TAG, _SHORT_TAG, _BLOCK = 16, 8, 16
+_LARGE = 4096
+"""Bytes of a record from which on it is not copied, but seen through a view, which costs more than a small copy."""
 
 
 class Protection(Protocol):
@@ -36,8 +38,33 @@ class Protection(Protocol):
         In TLS 1.3 the plaintext still ends with its content type and padding.
         """
 
+    def open_all(
+        self, seq: int, data: bytes, pos: int, plains: list[bytes | memoryview], stops: list[int]
+    ) -> None:  # fmt: skip
+        """Open the records from ``data[pos]`` on, the first numbered `seq`.
 
-def _aead(suite: Suite, key: bytes) -> Callable[[bytes, memoryview, bytes], bytes]:
+        It ends before the first one that is not whole, does not open, or is anything but application data that is not
+        empty. The plaintext of each goes into `plains` (without its type), the place behind it into `stops`.
+        """
+
+
+def _open_all(
+    protection: Protection, seq: int, data: bytes, pos: int, plains: list[bytes | memoryview], stops: list[int]
+) -> None:
+    """What `Protection.open_all` does, for TLS 1.2, where the header tells the type."""
+    view, end = memoryview(data), len(data)
+    while end - pos >= 5 and data[pos] == APPLICATION_DATA:
+        stop = pos + 5 + (data[pos + 3] << 8 | data[pos + 4])
+        plain = protection.open(seq, view, pos, stop) if stop <= end else None
+        if not plain:
+            return
+        plains.append(plain)
+        stops.append(stop)
+        seq += 1
+        pos = stop
+
+
+def _aead(suite: Suite, key: bytes) -> Callable[[bytes, bytes | memoryview, bytes], bytes]:
     if suite.kind == "gcm":
         return AESGCM(key).decrypt
     if suite.kind == "chacha":
@@ -72,6 +99,32 @@ class Aead13:
         except (InvalidTag, ValueError):
             return None
 
+    def open_all(
+        self, seq: int, data: bytes, pos: int, plains: list[bytes | memoryview], stops: list[int]
+    ) -> None:  # fmt: skip
+        """Open many records: the loop in which a capture of small calls spends its time."""
+        decrypt, iv, known = self._decrypt, self._iv, self._header
+        view, end = memoryview(data), len(data)
+        try:
+            while end - pos >= 5 and data[pos] == APPLICATION_DATA:
+                body = pos + 5
+                stop = body + (data[pos + 3] << 8 | data[pos + 4])
+                if stop > end:
+                    return
+                large = stop - body > _LARGE
+                plain = decrypt(
+                    (iv ^ seq).to_bytes(12, "big"), view[body:stop] if large else data[body:stop],
+                    data[pos : pos + known],
+                )  # fmt: skip
+                if len(plain) < 2 or plain[-1] != APPLICATION_DATA:  # padded, empty, or something else
+                    return
+                plains.append(memoryview(plain)[:-1] if large else plain[:-1])
+                stops.append(stop)
+                seq += 1
+                pos = stop
+        except (InvalidTag, ValueError):
+            return
+
 
 class Aead12:
     """TLS 1.2 with AES-GCM or AES-CCM: 8 bytes of the nonce stand in the record (RFC 5288 §3, RFC 6655 §3)."""
@@ -97,6 +150,12 @@ class Aead12:
         except (InvalidTag, ValueError):
             return None
 
+    def open_all(
+        self, seq: int, data: bytes, pos: int, plains: list[bytes | memoryview], stops: list[int]
+    ) -> None:  # fmt: skip
+        """Open many records."""
+        _open_all(self, seq, data, pos, plains, stops)
+
 
 class ChaCha12:
     """TLS 1.2 with ChaCha20-Poly1305: no explicit nonce (RFC 7905 §2)."""
@@ -120,6 +179,12 @@ class ChaCha12:
             return self._decrypt((self._iv ^ seq).to_bytes(12, "big"), data[start + 5 : stop], known)
         except (InvalidTag, ValueError):
             return None
+
+    def open_all(
+        self, seq: int, data: bytes, pos: int, plains: list[bytes | memoryview], stops: list[int]
+    ) -> None:  # fmt: skip
+        """Open many records."""
+        _open_all(self, seq, data, pos, plains, stops)
 
 
 class Cbc12:
@@ -162,6 +227,12 @@ class Cbc12:
         plain, mac12 = plain[:-size], plain[-size:]
         wanted = digest(self._mac_key, head + len(plain).to_bytes(2, "big") + plain, self._mac)
         return plain if compare_digest(wanted, mac12) else None
+
+    def open_all(
+        self, seq: int, data: bytes, pos: int, plains: list[bytes | memoryview], stops: list[int]
+    ) -> None:  # fmt: skip
+        """Open many records."""
+        _open_all(self, seq, data, pos, plains, stops)
 
 
 def of_master(

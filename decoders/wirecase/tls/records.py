@@ -1,7 +1,7 @@
 """The records of a side one by one: which are sealed, with what they open, and what follows if they do not.
 
-Application data under settled keys goes by (`wirecase.tls.connection.TlsConnection.walk` opens it itself); here is
-everything else.
+Application data under settled keys goes by (`Protection.open_all` takes many records of it at once); here is everything
+else.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from wirecase.tls.keylog import KeyStore
 from wirecase.tls.messages import Messages
 from wirecase.tls.names import ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, HANDSHAKE, HEARTBEAT
 from wirecase.tls.secrets import BLOCKED, arm, next_generation
-from wirecase.tls.stream import Piece, Stream
+from wirecase.tls.stream import Pieces, Stream
 
 LONGEST_RECORD = 16384 + 2048
 """RFC 5246 §6.2.3; TLS 1.3 allows 256 bytes beyond 2^14 (RFC 8446 §5.2)."""
@@ -42,7 +42,7 @@ class Records:
         stream.queue = []
 
     def _record(
-        self, stream: Stream, kind: int, view: memoryview, pos: int, stop: int, pieces: list[Piece]
+        self, stream: Stream, kind: int, view: memoryview, pos: int, stop: int, pieces: Pieces
     ) -> bool:  # fmt: skip
         """Take one record other than plain application data; False if it has to wait."""
         facts = stream.facts
@@ -104,7 +104,7 @@ class Records:
                 return plain
         return None
 
-    def _opened(self, stream: Stream, kind: int, plain: bytes, pos: int, stop: int, pieces: list[Piece]) -> None:
+    def _opened(self, stream: Stream, kind: int, plain: bytes, pos: int, stop: int, pieces: Pieces) -> None:
         facts = stream.facts
         assert stream.protection is not None
         if not facts.opened:
@@ -120,7 +120,7 @@ class Records:
         if kind == APPLICATION_DATA:
             facts.framing += stop - pos - size
             if size:
-                pieces.append(Piece(plain[:size], size, pos + 5 + lead, stop))
+                pieces.add(plain[:size], pos + 5 + lead, stop)
             return
         facts.framing += stop - pos
         if kind == HANDSHAKE:
@@ -128,7 +128,7 @@ class Records:
         elif kind == ALERT:
             self._messages.alert(stream, plain[:size], stream.mark(pos), encrypted=True)
 
-    def _unopened(self, stream: Stream, pos: int, stop: int, pieces: list[Piece]) -> bool:
+    def _unopened(self, stream: Stream, pos: int, stop: int, pieces: Pieces) -> bool:
         """A record did not open: pass it over, or give the side up."""
         facts = stream.facts
         if stream.seeking:
@@ -139,7 +139,7 @@ class Records:
             facts.undecrypted += stop - pos
             missing = stop - pos - _SEALING
             if stream.epoch == "early" and missing > 0 and missing != _END_OF_EARLY_DATA:
-                pieces.append(Piece(b"", missing, pos, stop, hole=True))
+                pieces.add_hole(missing, pos, stop)
             return True
         if not facts.opened:
             if stream.epoch == "handshake" and any(option.epoch == "traffic" for option in stream.options):
@@ -158,18 +158,18 @@ class Records:
         stream.seq += 1
         if stream.epoch == "traffic":
             assert stream.protection is not None
-            pieces.append(Piece(b"", max(stop - pos - 5 - stream.protection.overhead, 1), pos, stop, hole=True))
+            pieces.add_hole(max(stop - pos - 5 - stream.protection.overhead, 1), pos, stop)
         return True
 
-    def _give_up(self, stream: Stream, why: Problem, pieces: list[Piece], pos: int) -> None:
+    def _give_up(self, stream: Stream, why: Problem, pieces: Pieces, pos: int) -> None:
         """Nothing more of a side can be read, from the record at `pos` on."""
         stream.facts.problem = stream.facts.problem or why
         stream.protection, stream.seeking = None, False
         stream.options.clear()
         if stream.facts.plain or pieces:
-            pieces.append(Piece(b"", 1, pos, pos, hole=True))
+            pieces.add_hole(1, pos, pos)
 
-    def _derail(self, stream: Stream, pieces: list[Piece], pos: int) -> None:
+    def _derail(self, stream: Stream, pieces: Pieces, pos: int) -> None:
         self._give_up(stream, "lost" if stream.facts.records else "not-tls", pieces, pos)
 
 

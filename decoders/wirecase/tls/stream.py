@@ -8,8 +8,8 @@ are numbered from 0.
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
-from collections.abc import Iterable
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from wirecase.model import Mark, Marks
@@ -31,17 +31,50 @@ class Option(NamedTuple):
     protection: Protection
 
 
-class Piece(NamedTuple):
-    """The plaintext of one record, or a hole in its place."""
+class Pieces:
+    """The plaintext of records one after the other, and the holes between them: parallel lists, a row for each."""
 
-    data: bytes | memoryview
-    length: int
-    """Bytes of plaintext, also those of a hole."""
-    at: int
-    """Where its first byte stands, encrypted, in the bytes at hand."""
-    stop: int
-    """Where its record ends there."""
-    hole: bool = False
+    __slots__ = ("ats", "datas", "holes", "lengths", "stops")
+
+    def __init__(self) -> None:
+        self.datas: list[bytes | memoryview] = []
+        self.lengths: list[int] = []
+        """Bytes of plaintext, also those of a hole."""
+        self.ats: list[int] = []
+        """Where the first byte of each stands, encrypted, in the bytes at hand."""
+        self.stops: list[int] = []
+        """Where its record ends there."""
+        self.holes: list[int] = []
+        """Which of them are holes."""
+
+    def __len__(self) -> int:
+        """Return the number of records and holes."""
+        return len(self.datas)
+
+    def add(self, data: bytes | memoryview, at: int, stop: int) -> None:
+        """Append the plaintext of one record."""
+        self.datas.append(data)
+        self.lengths.append(len(data))
+        self.ats.append(at)
+        self.stops.append(stop)
+
+    def add_hole(self, length: int, at: int, stop: int) -> None:
+        """Append a hole in the place of a record."""
+        self.holes.append(len(self.datas))
+        self.datas.append(b"")
+        self.lengths.append(length)
+        self.ats.append(at)
+        self.stops.append(stop)
+
+    def groups(self, start: int, stop: int) -> Iterator[tuple[bool, int, int]]:
+        """Yield the holes from row `start` to `stop`, and what stands between: whether it is one, its rows' bounds."""
+        for hole in self.holes[bisect_left(self.holes, start) : bisect_left(self.holes, stop)]:
+            if hole > start:
+                yield False, start, hole
+            yield True, hole, hole + 1
+            start = hole + 1
+        if start < stop:
+            yield False, start, stop
 
 
 class Places:
@@ -184,24 +217,24 @@ class Stream:
             return Mark(self.source, 0, 0, offset)
         return Mark(self.source, self.packets[i], self.times[i], offset)
 
-    def marks(self, pieces: list[Piece]) -> Marks:
-        """Return the marks of pieces that follow each other in the plaintext, from `plain` on."""
+    def marks(self, pieces: Pieces, start: int, stop: int) -> Marks:
+        """Return the marks of the pieces from row `start` to `stop`: no hole among them, the first at `plain`."""
         starts: list[int] = []
         packets: list[int] = []
         times: list[int] = []
         plain = self.plain
         offsets = self.offsets
-        for piece in pieces:
-            first = self.base + piece.at
+        for row in range(start, stop):
+            first, length = self.base + pieces.ats[row], pieces.lengths[row]
             i = max(bisect_right(offsets, first) - 1, 0)
             starts.append(plain)
             packets.append(self.packets[i])
             times.append(self.times[i])
             i += 1
-            while i < len(offsets) and offsets[i] < first + piece.length:
+            while i < len(offsets) and offsets[i] < first + length:
                 starts.append(plain + offsets[i] - first)
                 packets.append(self.packets[i])
                 times.append(self.times[i])
                 i += 1
-            plain += piece.length
+            plain += length
         return Marks(self.source, starts, packets, times)

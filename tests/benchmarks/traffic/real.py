@@ -1,4 +1,4 @@
-"""Real gRPC traffic, recorded: grpcio calls and Arrow Flight.
+"""Real gRPC traffic, recorded: grpcio calls and Arrow Flight, in cleartext and under TLS.
 
 Run as a script inside a namespace of its own (see ``recording.run_in_namespace``) this is one recording session; with
 ``--serve`` it is the server of that session. Server and client are processes of their own, as they are in production.
@@ -13,8 +13,10 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent import futures
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 if __name__ == "__main__":  # run as a script, the folder above is the one to import from
@@ -22,11 +24,13 @@ if __name__ == "__main__":  # run as a script, the folder above is the one to im
 
 from traffic.recording import recorded, run_in_namespace, set_up_loopback
 from traffic.sidecar import Sidecar
+from traffic.terminator import make_certificate, terminate
 
 UNARY_CALLS = 100_000
 UNARY_CHANNELS = 4
 UNARY_THREADS = 4
 """Callers on each channel, so many calls are open at once on a connection."""
+TLS_UNARY_CALLS = 20_000
 STREAMED_MESSAGES = 300_000
 STREAMED_CALLS = 300
 STREAMED_CHANNELS = 3
@@ -45,6 +49,8 @@ class RecordedCapture:
     mtu: int
     pcapng: bool
     about: str
+    inner: int | None = None
+    """Under TLS: the port of the server behind the terminator, whose cleartext is recorded too."""
 
 
 RECORDED_CAPTURES = (
@@ -52,6 +58,8 @@ RECORDED_CAPTURES = (
     RecordedCapture("streamed", 50052, 1500, True, "grpcio server-streaming calls of 1000 messages each, MTU 1500"),
     RecordedCapture("flight-1448", 8815, 1500, True, "Arrow Flight DoGet of 1 MiB batches, segments of 1448 bytes"),
     RecordedCapture("flight-64k", 8816, 65536, False, "Arrow Flight DoGet of 1 MiB batches, segments up to 64 KiB"),
+    RecordedCapture("tls-unary", 50443, 1500, True, "unary grpcio calls under TLS 1.3, 4 connections, MTU 1500", 50053),
+    RecordedCapture("tls-flight", 8843, 1500, True, "Arrow Flight DoGet under TLS 1.3, segments of 1448 bytes", 8817),
 )
 
 
@@ -59,16 +67,32 @@ def record(capture: RecordedCapture, folder: Path, scale: float) -> Sidecar:
     """Record *capture* into *folder*; raises CannotGenerate with what is missing."""
     path = folder / (capture.name + (".pcapng" if capture.pcapng else ".pcap"))
     outcome = folder / f".{capture.name}.outcome"
+    made = [path]
+    if capture.inner is not None:
+        made += [_keylog(path), _clear(path)]
     arguments = [str(Path(__file__).resolve()), capture.name, "--out", str(path), "--scale", repr(scale)]
     try:
         run_in_namespace([*arguments, "--outcome", str(outcome)], timeout=900)
         facts: dict[str, Any] = json.loads(outcome.read_text())
     except BaseException:
-        path.unlink(missing_ok=True)
+        for one in made:
+            one.unlink(missing_ok=True)
         raise
     finally:
         outcome.unlink(missing_ok=True)
-    return Sidecar(capture.name, path.name, capture.port, "Recorded: " + capture.about + ".", scale=scale, **facts)
+    sidecar = Sidecar(capture.name, path.name, capture.port, "Recorded: " + capture.about + ".", scale=scale, **facts)
+    if capture.inner is not None:
+        sidecar.keylog, sidecar.clear = _keylog(path).name, _clear(path).name
+    return sidecar
+
+
+def _keylog(path: Path) -> Path:
+    return path.with_suffix(".keys")
+
+
+def _clear(path: Path) -> Path:
+    """Where the cleartext of a capture of TLS goes."""
+    return path.with_name(f"{path.stem}-clear{path.suffix}")
 
 
 # --- grpcio -----------------------------------------------------------------------------------------------------------
@@ -112,12 +136,22 @@ def _serve_grpcio(port: int) -> Callable[[], None]:
     return stop
 
 
-def _callers(port: int, channels: int, threads: int, body: Callable[[Any, int], None]) -> None:
-    """Run *body(channel, n)* in *threads* threads on each of *channels* connections, n from 0 over all."""
+def _callers(
+    port: int, channels: int, threads: int, body: Callable[[Any, int], None], root: bytes | None = None
+) -> None:
+    """Run *body(channel, n)* in *threads* threads on each of *channels* connections, n from 0 over all.
+
+    With *root*, the certificate to trust, the connections are TLS.
+    """
     import grpc
 
     options = [("grpc.use_local_subchannel_pool", 1)]
-    opened = [grpc.insecure_channel(f"127.0.0.1:{port}", options=options) for _ in range(channels)]
+    if root is None:
+        opened = [grpc.insecure_channel(f"127.0.0.1:{port}", options=options) for _ in range(channels)]
+    else:
+        credentials = grpc.ssl_channel_credentials(root)
+        options.append(("grpc.ssl_target_name_override", "localhost"))
+        opened = [grpc.secure_channel(f"127.0.0.1:{port}", credentials, options) for _ in range(channels)]
     with futures.ThreadPoolExecutor(channels * threads) as pool:
         running = [pool.submit(body, opened[n % channels], n) for n in range(channels * threads)]
         for one in running:
@@ -126,8 +160,8 @@ def _callers(port: int, channels: int, threads: int, body: Callable[[Any, int], 
         channel.close()
 
 
-def _make_unary_calls(port: int, scale: float) -> dict[str, int]:
-    total = max(1, round(UNARY_CALLS * scale))
+def _make_unary_calls(port: int, scale: float, root: bytes | None = None) -> dict[str, int]:
+    total = max(1, round((UNARY_CALLS if root is None else TLS_UNARY_CALLS) * scale))
     callers = UNARY_CHANNELS * UNARY_THREADS
 
     def body(channel: Any, first: int) -> None:
@@ -135,11 +169,11 @@ def _make_unary_calls(port: int, scale: float) -> dict[str, int]:
         for number in range(first, total, callers):
             get(_item(number), timeout=60)
 
-    _callers(port, UNARY_CHANNELS, UNARY_THREADS, body)
+    _callers(port, UNARY_CHANNELS, UNARY_THREADS, body, root)
     return {"calls": total, "messages": 2 * total}
 
 
-def _make_streamed_calls(port: int, scale: float) -> dict[str, int]:
+def _make_streamed_calls(port: int, scale: float, _root: bytes | None = None) -> dict[str, int]:
     calls = max(1, round(STREAMED_CALLS * scale))
     each = STREAMED_MESSAGES // STREAMED_CALLS
 
@@ -183,12 +217,14 @@ def _serve_flight(port: int) -> Callable[[], None]:
     return stop
 
 
-def _make_flight_calls(port: int, scale: float) -> dict[str, int]:
+def _make_flight_calls(port: int, scale: float, root: bytes | None = None) -> dict[str, int]:
     from pyarrow import flight
 
+    address = f"grpc://127.0.0.1:{port}" if root is None else f"grpc+tls://localhost:{port}"
+    trust = {} if root is None else {"tls_root_certs": root}
     batches = max(1, round(FLIGHT_BATCHES * scale / FLIGHT_CALLS))
     for _ in range(2):  # two connections, the calls on each one after the other
-        with flight.FlightClient(f"grpc://127.0.0.1:{port}") as client:
+        with flight.FlightClient(address, **trust) as client:
             for _ in range(FLIGHT_CALLS // 2):
                 if sum(1 for _ in client.do_get(flight.Ticket(b"%d" % batches))) != batches:
                     raise RuntimeError("a stream ended early")
@@ -209,8 +245,17 @@ def _versions(name: str) -> dict[str, str]:
 def _session(capture: RecordedCapture, path: Path, scale: float, outcome: Path) -> None:
     """Record one capture: loopback, recorder, server, client, and all of them ended again."""
     set_up_loopback(capture.mtu)
-    make_calls = {"unary": _make_unary_calls, "streamed": _make_streamed_calls}.get(capture.name, _make_flight_calls)
-    with recorded(path, capture.port, pcapng=capture.pcapng) as result:
+    kind = capture.name.removeprefix("tls-")
+    make_calls = {"unary": _make_unary_calls, "streamed": _make_streamed_calls}.get(kind, _make_flight_calls)
+    with ExitStack() as stack:
+        result = stack.enter_context(recorded(path, capture.port, pcapng=capture.pcapng))
+        root = None
+        if capture.inner is not None:
+            stack.enter_context(recorded(_clear(path), capture.inner, pcapng=capture.pcapng))
+            certificate = make_certificate(Path(stack.enter_context(TemporaryDirectory())))
+            root = certificate[0].read_bytes()
+            _keylog(path).unlink(missing_ok=True)
+            stack.callback(terminate(capture.port, capture.inner, certificate, _keylog(path)))
         serve = [sys.executable, str(Path(__file__).resolve()), capture.name, "--serve"]
         with subprocess.Popen(serve, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
             assert server.stdin is not None
@@ -218,14 +263,14 @@ def _session(capture: RecordedCapture, path: Path, scale: float, outcome: Path) 
             try:
                 if server.stdout.readline().strip() != "ready":
                     raise RuntimeError("the server did not start")
-                facts: dict[str, Any] = dict(make_calls(capture.port, scale))
+                facts: dict[str, Any] = dict(make_calls(capture.port, scale, root))
             finally:
                 server.stdin.close()  # the server's sign to stop
                 watchdog = threading.Timer(20, server.kill)
                 watchdog.start()
                 server.wait()
                 watchdog.cancel()
-    facts.update(packets=result.packets, size=path.stat().st_size, made_with=_versions(capture.name))
+    facts.update(packets=result.packets, size=path.stat().st_size, made_with=_versions(kind))
     outcome.write_text(json.dumps(facts))
 
 
@@ -240,7 +285,8 @@ def main() -> int:
     options = parser.parse_args()
     capture = next(capture for capture in RECORDED_CAPTURES if capture.name == options.name)
     if options.serve:
-        stop = (_serve_flight if capture.name.startswith("flight") else _serve_grpcio)(capture.port)
+        serve = _serve_flight if "flight" in capture.name else _serve_grpcio
+        stop = serve(capture.port if capture.inner is None else capture.inner)
         print("ready", flush=True)
         sys.stdin.read()
         stop()

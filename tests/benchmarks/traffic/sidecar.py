@@ -35,6 +35,10 @@ class Sidecar:
     """The scale that the counts were multiplied with."""
     memory_only: bool = False
     """True where the capture serves the memory figure and is not compared with tshark."""
+    keylog: str | None = None
+    """File name of the key log, where the traffic is TLS."""
+    clear: str | None = None
+    """File name of the same traffic in cleartext, where the traffic is TLS."""
     made_with: dict[str, str] = field(default_factory=dict)
     """Name and version of the components that made the traffic."""
 

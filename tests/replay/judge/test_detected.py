@@ -118,6 +118,7 @@ def test_an_exit_status_does_not_outweigh_a_success_that_was_reported():
         (trace(connections=[connection(not_http2=b"GET / HTTP/1.1")]), "does not speak HTTP/2"),
         (trace(connections=[connection(tls_error="unknown ca")]), "no TLS handshake"),
         (trace(call(0, 0.1)), "none of them is one of the recording's faulty calls"),
+        (trace(call(0, 0.1, role="fallback", status=12)), "--healthy RECORDING"),
     ],
 )
 def test_a_fault_that_was_not_reached_is_told_so(seen, says):

@@ -15,6 +15,7 @@ from h2_bytes import (
     REQUEST,
     RESPONSE,
     TRAILERS,
+    WINDOW_UPDATE,
     Peer,
     data,
     frame,
@@ -24,6 +25,7 @@ from h2_bytes import (
     rst,
     settings,
     settings_ack,
+    window_update,
 )
 
 from wirecase.errors import UsageError
@@ -44,6 +46,7 @@ REFUSED = {
     "tcp-connect-timeout": "nobody answered",
     "tcp-peer-silent": "the network swallowed",
     "tcp-refused": "has no server",
+    "tcp-retransmission-storm": "the network lost",
     "tcp-zero-window": "the kernel's",
     "tls-alert": "it lies in TLS",
     "tls-handshake-failed": "it lies in TLS",
@@ -222,6 +225,50 @@ def test_a_hole_in_a_frame_is_filled_and_one_between_frames_refused(tmp_path: Pa
     assert body == message(b"z" * 1986 + bytes(1000) + b"z" * 2014)
     assert "filled" in {word for word, _ in plan.notes}
     assert call.refused is None
+
+
+@pytest.mark.parametrize("lost", ["headers", "body", "both"])
+def test_a_hole_up_to_the_trailers_is_refused(tmp_path: Path, lost: str) -> None:
+    made = _Made().ask(1, message(b"?"))
+    peer = made.peers[SERVER]
+    for name, part in (("headers", peer.headers(1, RESPONSE)), ("body", data(1, message(b"z" * 50)))):
+        if lost in (name, "both"):
+            made.talk.lose(SERVER, len(part))
+        else:
+            made.talk.send(SERVER, part)
+    made.talk.send(SERVER, peer.headers(1, TRAILERS, END_STREAM)).fin(SERVER, CLIENT)
+    with pytest.raises(CannotReplayError, match="a part of its answer is missing"):
+        made.plan(tmp_path)
+
+
+def test_a_hole_in_another_call_is_not_in_the_way(tmp_path: Path) -> None:
+    made = _Made().ask(1, message(b"?"))
+    peer = made.peers[SERVER]
+    made.talk.send(SERVER, peer.headers(1, RESPONSE) + peer.headers(1, TRAILERS, END_STREAM))
+    made.ask(3, message(b"?"))
+    begin = peer.headers(3, RESPONSE)
+    made.talk.lose(SERVER, len(begin)).send(SERVER, peer.headers(3, TRAILERS, END_STREAM)).fin(SERVER, CLIENT)
+    plan = made.plan(tmp_path)
+    assert [call.refused is None for call in plan.calls()] == [True, False]
+    assert "left-out" in {word for word, _ in plan.notes}
+
+
+def test_the_retry_of_a_request_that_was_cut(tmp_path: Path) -> None:
+    made = _Made()
+    made.talk.send(CLIENT, made.peers[CLIENT].headers(1, REQUEST)).send(SERVER, rst(1, 7))
+    made.ask(3, message(b"all of it"))
+    made.talk.send(SERVER, rst(3, 2))
+    calls = list(made.plan(tmp_path).calls())
+    assert calls[0].retried_by == calls[1].number
+
+
+def test_credit_right_before_a_fault_is_marked(tmp_path: Path) -> None:
+    made = _Made().ask(1, message(b"?"))
+    made.talk.send(SERVER, window_update(0, 6)).wait(0.5)
+    made.talk.send(SERVER, window_update(0, 6) + window_update(1, 6)).reset(SERVER)
+    acts = made.plan(tmp_path).connections[0].acts
+    credit = [act for act in acts if isinstance(act, Frame) and act.kind == WINDOW_UPDATE]
+    assert [act.at_once for act in credit] == [False, True, True]
 
 
 def test_a_retry_is_recognised(tmp_path: Path) -> None:

@@ -91,6 +91,48 @@ def test_two_connections_at_once_get_theirs_by_their_first_call(serve: Serve, tm
     assert [one.recorded for one in server.stop().connections] == [1, 0]
 
 
+def _away(port: int, at: float) -> Session:
+    """A connection that the server ends before any call."""
+    made = Session(port, at=at).goaway(0, 0, b"session_timed_out")
+    made.talk.fin(SERVER, CLIENT)
+    return made
+
+
+def test_a_connection_that_carried_no_call_is_ended_again(serve: Serve, tmp_path: Path) -> None:
+    first = Session(40_001, at=0.5).ask(1, A)
+    first.goaway(0, 0).talk.fin(SERVER, CLIENT)
+    server = serve(plan_of(tmp_path, _away(40_000, 0.2), first, _away(40_002, 1.0)))
+    ends = []
+    for asks in (False, True, False):
+        client = Bare(server.address)
+        if asks:
+            client.request(1, A, b"x")
+        assert client.until(GOAWAY) is not None
+        ends.append(client.end())
+        client.close()
+    assert ends == ["fin", "fin", "fin"]
+    assert server.wait_problem_over(5)
+    last = Bare(server.address)
+    last.request(1, A, b"y")
+    assert last.fields(1)["grpc-status"] == "12"
+    trace = server.stop()
+    assert [one.recorded for one in trace.connections] == [0, 1, 2, None]
+    assert trace.deviations == []
+
+
+def test_nobody_has_to_dial_again_to_be_sent_away(serve: Serve, tmp_path: Path) -> None:
+    server = serve(plan_of(tmp_path, Session(40_000).ask(1, A).reset(1, 2), _away(40_001, 1.0)))
+    client = Bare(server.address)
+    client.request(1, A, b"x")
+    assert client.until(RST_STREAM) is not None
+    assert server.wait_problem_over(5)
+
+
+def test_who_was_sent_away_long_before_is_no_part_of_it(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, _away(40_000, 0.0), Session(40_001, at=5.0).ask(1, A).reset(1, 2))
+    assert [made.index for made in plan.connections] == [1]
+
+
 def test_a_transparent_retry_that_was_not_recorded_shifts_nothing(serve: Serve, tmp_path: Path) -> None:
     made = Session().ask(1, A, b"one").reset(1, 7).ask(3, A, b"two").reset(3, 2)
     server = serve(plan_of(tmp_path, made))

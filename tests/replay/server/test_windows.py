@@ -36,6 +36,28 @@ def _greeted(server: ReplayServer, window: int) -> Bare:
     return client
 
 
+def test_credit_comes_with_the_fault_that_it_came_with(serve: Serve, tmp_path: Path) -> None:
+    made = Session().ask(1, A, b"123").raw(window_update(1, 8) + window_update(0, 8) + b"HTTP/1.1 503 Gone\r\n\r\n")
+    made.talk.fin(SERVER)
+    server = serve(plan_of(tmp_path, made))
+    client = Bare(server.address)
+    client.request(1, A, b"123")
+    assert client.end() == "fin"
+    assert [(one[2], one[3]) for one in client.frames if one[0] == WINDOW_UPDATE and one[3] == b"\0\0\0\x08"] == [
+        (1, b"\0\0\0\x08"), (0, b"\0\0\0\x08"),
+    ]  # fmt: skip
+
+
+def test_credit_that_the_client_has_not_used_is_not_given(serve: Serve, tmp_path: Path) -> None:
+    made = Session().ask(1, A, b"a long request").raw(window_update(1, 19) + window_update(0, 19))
+    made.talk.reset(SERVER)
+    server = serve(plan_of(tmp_path, made))
+    client = Bare(server.address)
+    client.request(1, A, b"")
+    assert client.end() == "rst"
+    assert not [one for one in client.frames if one[0] == WINDOW_UPDATE and one[3] == b"\0\0\0\x13"]
+
+
 def test_a_smaller_window_is_kept_to_and_noted(serve: Serve, tmp_path: Path) -> None:
     body = bytes(range(256)) * 39
     server = serve(plan_of(tmp_path, Session().ask(1, A).answer(1, body)))

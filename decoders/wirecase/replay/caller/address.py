@@ -47,28 +47,36 @@ class Target:
         return address.is_loopback or (mapped is not None and mapped.is_loopback)
 
 
-def split(text: str) -> tuple[str, int]:
-    """Split ``HOST:PORT``. Raises UsageError if it is something else."""
+def split(text: str, option: str = "--to ") -> tuple[str, int]:
+    """Split ``HOST:PORT``; `option` stands before it in errors. Raises UsageError if it is something else."""
     host, colon, port = text.rpartition(":")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
     elif ":" in host:
         host = ""
     if not colon or not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
-        raise UsageError(f"--to {text}: write HOST:PORT, such as 127.0.0.1:50051 or [::1]:50051")
+        raise UsageError(f"{option}{text}: write HOST:PORT, such as 127.0.0.1:50051 or [::1]:50051")
     return host, int(port)
 
 
-def look_up(text: str) -> Target:
+def look_up(text: str, option: str = "--to ") -> Target:
     """Return what ``HOST:PORT`` stands for. Raises UsageError, or CannotConnectError if nobody knows the host."""
-    host, port = split(text)
+    return look_up_all(text, option)[0]
+
+
+def look_up_all(text: str, option: str) -> list[Target]:
+    """Return all addresses of ``HOST:PORT``, the preferred one first; raises what `look_up` does."""
+    host, port = split(text, option)
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a host name"
-        raise CannotConnectError(f"--to {text}: the host is not known: {reason}") from error
-    family, _, _, _, place = found[0]
-    return Target(host, port, str(place[0]).partition("%")[0], int(family))
+        raise CannotConnectError(f"{option}{text}: the host is not known: {reason}") from error
+    return list(
+        dict.fromkeys(
+            Target(host, port, str(place[0]).partition("%")[0], int(family)) for family, _, _, _, place in found
+        )
+    )
 
 
 @dataclass(slots=True, frozen=True)

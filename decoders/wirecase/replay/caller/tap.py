@@ -74,12 +74,19 @@ class Recorder:
             if self._taken > LARGEST:
                 raise TooMuchError
 
-    def open(self) -> Tape:
-        """Begin a connection. Its client gets a port of its own: the kernel may give one twice."""
+    def open(self, client_address: str | None = None) -> Tape:
+        """Begin a connection.
+
+        Where `client_address` is not told, its client gets a port of its own: the kernel may give one twice.
+        """
         number = self._count
         self._count += 1
         host = self._server.host
-        client = Endpoint(host, 1024 + (number + (number >= self._server.port - 1024)) % 64000)
+        client = (
+            endpoint(client_address)
+            if client_address is not None
+            else Endpoint(host, 1024 + (number + (number >= self._server.port - 1024)) % 64000)
+        )
         wire = Wire(
             lambda at, packet: self._packets.add(at, number, packet), (client, self._server), shown=(True, True),
             isn=(number + 1) * _ISN,

@@ -155,7 +155,14 @@ def _why_unreached(trace: Trace) -> str:
     made = count(len(trace.calls), "call")
     if not trace.calls:
         return "the client connected and made no call"
-    return f"the client made {made}, and none of them is one of the recording's faulty calls" + missed
+    why = f"the client made {made}, and none of them is one of the recording's faulty calls" + missed
+    unknown = next((call.path for call in trace.calls if call.role == "fallback"), None)
+    if unknown is not None:
+        why += (
+            f"; the recording has no answer for {unknown}, with which it began: take neighbours into the case "
+            "(wirecase extract --context 5), or serve answers of the whole recording beside it (--healthy RECORDING)"
+        )
+    return why
 
 
 def _not_made(deviations: Sequence[Any]) -> str:

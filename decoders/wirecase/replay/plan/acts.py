@@ -62,6 +62,8 @@ class Act:
     """Its place among the acts of its connection."""
     faulty: bool = field(default=False, kw_only=True)
     """A finding on the connection has its primary evidence in it."""
+    at_once: bool = field(default=False, kw_only=True)
+    """Credit that the server gave right before a fault or an end, so that the client may have read both at once."""
 
     def describe(self) -> str:
         """Say what it is, in a few words."""
@@ -234,6 +236,8 @@ class RecordedConnection:
     """A fault lies in the server's WINDOW_UPDATEs: they are sent as recorded, and no others."""
     plain_headers: bool = False
     """A fault lies in HPACK: blocks are encoded without a dynamic table."""
+    turned_away: bool = False
+    """The server ended it before any call was made on it: nobody has to dial again to see it."""
     upgraded: bool = False
     """h2c by Upgrade: stream 1 was opened by a request of HTTP/1.1."""
 

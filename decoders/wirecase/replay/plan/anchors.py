@@ -13,10 +13,12 @@ from dataclasses import dataclass
 
 from wirecase.http2.facts import ACK, END_STREAM, GOAWAY, PING, PRIORITY, RST_STREAM, SETTINGS, WINDOW_UPDATE
 from wirecase.model import CLIENT
-from wirecase.replay.plan.acts import Act, Anchor, Data, Frame, Headers, More, Need, RecordedConnection
+from wirecase.replay.plan.acts import Act, Anchor, Data, End, Frame, Headers, More, Need, Raw, RecordedConnection
 from wirecase.replay.plan.messages import MessageCount
 
 _MOST_NEEDS = 1000
+_AT_ONCE = 5_000_000
+"""ns in which two frames are likely to be read at once."""
 _ON_THE_WAY = 250_000_000
 """ns after a GOAWAY in which a request may come that was sent before the client read it."""
 
@@ -109,6 +111,25 @@ def _race(connection: RecordedConnection) -> None:
             for call in connection.calls.values()
             if call.stream > last and call.number not in known and call.started - act.time < _ON_THE_WAY
         )
+
+
+def mark_credit(connection: RecordedConnection) -> None:
+    """Mark the server's WINDOW_UPDATEs that stand right before a fault or an end.
+
+    Credit is given as the live client needs it, but what some clients say depends on what they read together with it.
+    """
+    until: int | None = None
+    for act in reversed(connection.acts):
+        if act.side == CLIENT:
+            continue
+        if isinstance(act, Frame) and act.kind == WINDOW_UPDATE and not act.faulty:
+            act.at_once = until is not None and until - act.time <= _AT_ONCE
+            until = act.time if act.at_once else None
+        elif act.faulty or isinstance(act, Raw | End):
+            until = act.time
+        else:
+            ends = isinstance(act, Frame) and act.kind in (RST_STREAM, GOAWAY)
+            until = act.time if ends else None
 
 
 def _ask(progress: _Progress, act: Act) -> None:

@@ -25,7 +25,7 @@ from wirecase.replay.plan.acts import (
     RecordedCall,
     RecordedConnection,
 )
-from wirecase.replay.plan.anchors import anchor
+from wirecase.replay.plan.anchors import anchor, mark_credit
 from wirecase.replay.plan.messages import MessageCount
 from wirecase.replay.plan.plan import CannotReplayError, Plan
 from wirecase.replay.plan.scout import CREDIT, NOT_SERVED, Choice, Scout, choose, ends_connection, is_fault
@@ -63,7 +63,7 @@ def read_plan(
     options = pipeline.Options([path], keylogs=list(keylogs), ports=list(ports))
     scout = Scout(wanted=call)
     found = pipeline.diagnose(options, on_call=scout.on_call, closed=scout.closed)
-    choice = choose(found, scout, finding=finding, call=call)
+    choice = choose(found, scout, finding=finding, call=call, serve=serve)
     wanted: dict[int, frozenset[int] | None] = dict(choice.connections)
     healthy = {key: kept for key, kept in scout.healthy.items() if key[0] == choice.server}
     for kept in healthy.values():
@@ -164,7 +164,7 @@ class _Reader:
         silent = all(isinstance(act, Frame) and act.kind == WINDOW_UPDATE for act in call.acts)
         call.unprocessed = refused or (above and silent)
         last = call.acts[-1].time if call.acts else call.started
-        if tape.damaged or any(call.started < hole and (not call.ended or hole < last) for hole in tape.holes):
+        if tape.damaged or any(call.started < hole and (not call.ended or hole <= last) for hole in tape.holes):
             call.refused = "a part of its answer is missing from the recording"
         first = call.acts[0] if call.acts else None
         if isinstance(first, Data | More):
@@ -226,6 +226,7 @@ def _assemble(
             continue
         if streams is not None:
             _narrow(made, streams)
+        made.turned_away = index in choice.turned_away
         plan.connections.append(made)
         if any(made.late):
             plan.notes.append(
@@ -246,6 +247,8 @@ def _assemble(
         for rule in sorted(set(rules) & set(NOT_SERVED)):
             plan.notes.append(("left-out", f"{rule} on connection {index}: {NOT_SERVED[rule]}"))
     _faults(plan, scout, offsets)
+    for made in plan.connections:
+        mark_credit(made)
     plan.connections.sort(key=lambda one: (one.started, one.index))
     _retries(plan)
 
@@ -320,8 +323,9 @@ def _retries(plan: Plan) -> None:
     for place, call in enumerate(calls):
         if not call.unprocessed:
             continue
+        cut = not any(_ends(act) for act in call.asked)  # sent away before it had said all
         for later in calls[place + 1 :]:
-            same = later.path == call.path and later.request_digest == call.request_digest
+            same = later.path == call.path and (cut or later.request_digest == call.request_digest)
             if same and later.number not in taken:
                 call.retried_by = later.number
                 taken.add(later.number)

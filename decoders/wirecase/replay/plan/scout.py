@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from wirecase.errors import UsageError
-from wirecase.model import Diagnosis, Finding
+from wirecase.model import CLIENT, SERVER, Diagnosis, Finding
 from wirecase.replay.plan.plan import CannotReplayError
 from wirecase.session.call import Call
 from wirecase.session.session import Session
@@ -15,6 +15,10 @@ _HEALTHY = 3
 _PATHS = 500
 _LARGEST = 4 << 20
 """Bytes of a sound answer that is kept."""
+_MOST_TURNED_AWAY = 256
+"""Connections without a call that are kept."""
+_BEFORE = 1_000_000_000
+"""ns before the first connection with a problem in which such a one is taken for a part of it."""
 NOT_SERVED = {
     "tcp-refused": "a refused connection has no server",
     "tcp-connect-timeout": "nobody answered the connection's SYN: there is no server",
@@ -77,6 +81,8 @@ class Scout:
     servers: dict[int, str] = field(default_factory=dict)
     protocols: dict[int, str] = field(default_factory=dict)
     started: dict[int, int] = field(default_factory=dict)
+    turned_away: list[int] = field(default_factory=list)
+    """Connections that the server ended before any call was made on them."""
     wanted: int | None = None
     """A call that was asked for."""
     found: tuple[int, int] | None = None
@@ -109,6 +115,17 @@ class Scout:
         self.servers[session.index] = session.server.address
         self.protocols[session.index] = session.protocol
         self.started[session.index] = session.first_time or 0
+        if len(self.turned_away) < _MOST_TURNED_AWAY and _turned_away(session):
+            self.turned_away.append(session.index)
+
+
+def _turned_away(session: Session) -> bool:
+    """Tell whether the server ended an HTTP/2 connection, with GOAWAY or without, and no call was made on it."""
+    if session.protocol != "h2" or session.h2.opened or session.h2.upgraded or not session.tcp.syn_seen:
+        return False
+    server, client = session.side(SERVER), session.side(CLIENT)
+    end, theirs = server.fin or server.rst, client.fin or client.rst
+    return end is not None and (theirs is None or (end.time, end.packet) < (theirs.time, theirs.packet))
 
 
 @dataclass(slots=True)
@@ -119,9 +136,13 @@ class Choice:
     connections: dict[int, frozenset[int] | None]
     """Connections of the problem session -> their streams, None for all."""
     findings: list[Finding]
+    turned_away: frozenset[int] = frozenset()
+    """Those of the connections that belong to it only because the client was sent away from them without a call."""
 
 
-def choose(found: Diagnosis, scout: Scout, *, finding: str | None, call: int | None) -> Choice:
+def choose(
+    found: Diagnosis, scout: Scout, *, finding: str | None = None, call: int | None = None, serve: bool = True
+) -> Choice:
     """Choose the problem session. Raises CannotReplayError, or UsageError for what is not there."""
     if call is not None:
         if scout.found is None:
@@ -133,6 +154,8 @@ def choose(found: Diagnosis, scout: Scout, *, finding: str | None, call: int | N
     problems = [one for one in found.findings if is_problem(one) and one.connection is not None]
     _refuse(problems)
     if not problems:
+        if serve:
+            _refuse([one for one in found.findings if one.rule in NOT_SERVED])
         return _everything(found, scout)
     server = _front(problems, found, scout)
     indexes = {
@@ -141,7 +164,13 @@ def choose(found: Diagnosis, scout: Scout, *, finding: str | None, call: int | N
         for place in one.occurrences
         if place.connection is not None and scout.servers.get(place.connection) == server
     }
-    return Choice(server, dict.fromkeys(sorted(indexes)), _on(found, indexes))
+    first = min(scout.started.get(index, 0) for index in indexes)
+    away = frozenset(
+        index
+        for index in scout.turned_away
+        if index not in indexes and scout.servers[index] == server and scout.started[index] >= first - _BEFORE
+    )
+    return Choice(server, dict.fromkeys(sorted(indexes | away)), _on(found, indexes), away)
 
 
 def _refuse(problems: list[Finding]) -> None:

@@ -218,14 +218,14 @@ class Connection:
             live.data += len(data)
             live.call.request_bytes += len(data)
             live.call.request_messages = live.count.whole
+        if not (recorded_credit and live.state is not None):
+            live.uncredited += length
         if end:
             self._request_ended(live, now)
             return
-        if length and not (recorded_credit and live.state is not None):
-            live.uncredited += length
-            if live.uncredited >= self.credit_after:
-                self._credit(stream, live.uncredited)
-                live.uncredited = 0
+        if live.uncredited >= self.credit_after:
+            self._credit(stream, live.uncredited)
+            live.uncredited = 0
         self.player.touch(live)
 
     def _request_ended(self, live: LiveStream, now: float) -> None:
@@ -318,6 +318,13 @@ class Connection:
 
     def _credit(self, stream: int, amount: int) -> None:
         self._reply(header_bytes(4, WINDOW_UPDATE, 0, stream) + amount.to_bytes(4, "big"))
+
+    def spend(self, amount: int) -> bool:
+        """Give the connection credit as it was recorded, if the client has used up as much."""
+        if not 0 < amount <= self.uncredited:
+            return False
+        self.uncredited -= amount
+        return True
 
     def told_window(self, size: int) -> None:
         """The client was told SETTINGS_INITIAL_WINDOW_SIZE."""

@@ -68,7 +68,10 @@ class Control:
         if act.kind == SETTINGS:
             self._settings(act.payload)
         if act.kind == WINDOW_UPDATE and not act.stream and act.anchor.needs and not recorded.recorded_credit:
-            return  # credit follows what the live client sends
+            # Credit follows what the live client sends.
+            if act.at_once and connection.spend(int.from_bytes(act.payload, "big")):
+                connection.send(frame(act, 0))
+            return
         if act.kind == GOAWAY and len(act.payload) >= 8:
             self._goaway(state, act)
             return

@@ -194,7 +194,8 @@ class Player:
             live.sent.feed(body)
         elif isinstance(act, Frame) and act.kind == WINDOW_UPDATE:
             credit = connection.state is not None and connection.state.recorded.recorded_credit
-            if credit or len(act.payload) != 4:  # of another length it is no credit, but a fault (RFC 9113 §6.9)
+            credit = credit or len(act.payload) != 4  # of another length it is a fault (RFC 9113 §6.9)
+            if credit or (act.at_once and live.spend(int.from_bytes(act.payload, "big"))):
                 connection.send(frame(act, live.id))
             return True
         elif isinstance(act, Frame):

@@ -54,6 +54,8 @@ class ConnectionState:
     """A call was made on it."""
     ended: bool = False
     """Its end was served, or its client left when nothing was owed any more."""
+    shown: bool = False
+    """A connection that the server ended before any call: a client has met that."""
     last_fault: int = 0
     """How far `script` has to be served for the connection's faults to be shown."""
 
@@ -110,7 +112,8 @@ class Round:
     def bind(self, connection: Connection) -> ConnectionState | None:
         """Give the next recorded connection to a live one; None if there is none left."""
         for state in self.states:
-            if state.bound is None and not state.over:
+            away = state.recorded.turned_away and not state.shown
+            if state.bound is None and (away or not state.over):
                 state.bound = connection
                 if not state.used:
                     state.next = 0
@@ -120,6 +123,7 @@ class Round:
     def release(self, state: ConnectionState) -> None:
         """The live connection is closed."""
         state.bound = None
+        state.shown = state.next >= len(state.script)
         if not state.used and 0 < state.last_fault <= state.next:
             state.ended = True  # what was served left the client nothing to ask on
             return

@@ -53,6 +53,13 @@ class LiveStream:
         self.uncredited = 0
         """Bytes of the request that the client was given no new credit for."""
 
+    def spend(self, amount: int) -> bool:
+        """Give credit as it was recorded, if the client has used up as much."""
+        if not 0 < amount <= self.uncredited:
+            return False
+        self.uncredited -= amount
+        return True
+
     def cancel_decision(self) -> None:
         """It is settled what it is answered as."""
         if self.decision is not None:

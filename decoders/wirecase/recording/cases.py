@@ -1,0 +1,182 @@
+"""Cases out of the ring, made by a process of their own so that nothing waits for them.
+
+A case is made as `wirecase extract` makes one: diagnosed, cut, redacted, diagnosed again, and searched for what was
+removed. What that refuses is not kept.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from wirecase.errors import WirecaseError
+
+MOST_WAITING = 32
+_TASKS = 100
+"""Cases that one process makes before another one takes its place."""
+
+
+@dataclass(slots=True)
+class Job:
+    """One case to be made."""
+
+    number: int
+    ring: str
+    """The capture that it is cut out of; it is removed afterwards."""
+    named: list[tuple[str, int | None]]
+    """(rule, stream) of the findings that asked for it."""
+    forgotten_streams: int = 0
+    """Calls of the connection that were forgotten before."""
+    forgotten_messages: int = 0
+    """Messages of the calls in the case that were."""
+
+
+@dataclass(slots=True)
+class Making:
+    """How cases are made."""
+
+    folder: str
+    keylogs: list[str] = field(default_factory=list)
+    ports: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a job."""
+
+    number: int
+    rules: list[str]
+    case: str | None = None
+    """Path of the case."""
+    why: str = ""
+    """Why there is none."""
+    headline: str = ""
+    findings: list[dict[str, Any]] = field(default_factory=list)
+    """Rule, severity, title, path and time of the findings in the case: redacted as the case is."""
+    size: int = 0
+    forgotten_streams: int = 0
+    forgotten_messages: int = 0
+
+    def as_json(self) -> str:
+        """Return it as one line."""
+        told = {
+            "schema": "wirecase/recorded/1", "case": self.case, "why": self.why or None, "rules": self.rules,
+            "headline": self.headline, "findings": self.findings, "bytes": self.size,
+            "forgotten": {"calls": self.forgotten_streams, "messages": self.forgotten_messages},
+        }  # fmt: skip
+        return json.dumps(told, ensure_ascii=True)
+
+
+class CaseMaker:
+    """Hands jobs to the other process, and collects what became of them."""
+
+    def __init__(self, making: Making) -> None:
+        self._making = making
+        self._pool: ProcessPoolExecutor | None = None
+        self._waiting: list[tuple[Job, Future[Outcome]]] = []
+
+    @property
+    def busy(self) -> bool:
+        """No further job should be submitted now."""
+        return len(self._waiting) >= MOST_WAITING
+
+    def submit(self, job: Job) -> None:
+        """Have a case made."""
+        if self._pool is None:
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(
+                1, mp_context=context, initializer=_quiet, max_tasks_per_child=_TASKS
+            )  # fmt: skip
+        self._waiting.append((job, self._pool.submit(make, job, self._making)))
+
+    def collect(self, *, wait: bool = False) -> list[Outcome]:
+        """Return what was finished since the last time; with `wait`, everything."""
+        finished: list[Outcome] = []
+        rest: list[tuple[Job, Future[Outcome]]] = []
+        for job, future in self._waiting:
+            if not wait and not future.done():
+                rest.append((job, future))
+                continue
+            rules = sorted({rule for rule, _ in job.named})
+            try:
+                finished.append(future.result())
+            except (BrokenProcessPool, OSError) as error:
+                finished.append(Outcome(job.number, rules, why=f"the process that makes cases died ({error})"))
+                self._drop_pool()
+            if os.path.exists(job.ring):
+                os.unlink(job.ring)
+        self._waiting = rest
+        return finished
+
+    def close(self) -> None:
+        """End the process."""
+        self._drop_pool()
+
+    def _drop_pool(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool = None
+
+
+def _quiet() -> None:
+    os.nice(10)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def make(job: Job, making: Making) -> Outcome:
+    """Make one case."""
+    from wirecase.case.extract import Request, extract
+    from wirecase.case.redact import Policy, Redactor, searching
+    from wirecase.case.select import Selection
+    from wirecase.pipeline import Options, diagnose
+
+    rules = sorted({rule for rule, _ in job.named})
+    outcome = Outcome(
+        job.number, rules, forgotten_streams=job.forgotten_streams, forgotten_messages=job.forgotten_messages
+    )
+    try:
+        found = diagnose(Options([job.ring], keylogs=making.keylogs, ports=making.ports))
+        wanted = [one for one in found.findings if (one.rule, one.stream) in job.named]
+        wanted = wanted or [one for one in found.findings if one.rule in rules]
+        if not wanted:
+            outcome.why = "what is in the ring does not show the fault"
+            return outcome
+        roots = [one for one in wanted if one.id in found.verdict.root_causes]
+        chosen = (roots or wanted)[0]
+        name = f"{_moment(chosen.time)}-{job.number:04d}-{chosen.rule}.pcapng"
+        masks = Redactor(Policy())
+        request = Request(
+            [job.ring], Path(making.folder) / name, Selection(chosen.id), making.ports, command="wirecase record",
+            keylogs=making.keylogs,
+        )  # fmt: skip
+        made = extract(request, masks, search=searching(masks))
+    except (WirecaseError, OSError) as error:
+        outcome.why = _reason(error)
+        return outcome
+    outcome.case, outcome.size = str(made.path), made.size
+    outcome.headline = str(made.manifest["headline"])
+    outcome.findings = [
+        {"rule": one.rule, "severity": one.severity, "title": one.title, "path": one.path, "time": one.time}
+        for one in made.findings
+    ]
+    return outcome
+
+
+def _reason(error: Exception) -> str:
+    """Return a reason of which there are few: without what differs from case to case."""
+    return f"{type(error).__name__}: {str(error).partition(':')[0]}"[:200]
+
+
+def _moment(time: int | None) -> str:
+    import datetime
+
+    moment = datetime.datetime.fromtimestamp((time or 0) / 1e9, datetime.UTC)
+    return moment.strftime("%Y%m%dT%H%M%SZ")

@@ -1,0 +1,81 @@
+"""What the flight recorder keeps tells the same as what passed."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from wirecase.pipeline import Options, diagnose
+from wirecase.recording.entries import Messages
+from wirecase.recording.flight import Listener
+from wirecase.recording.kept import KeptConnection
+from wirecase.recording.rewriting import write
+from wirecase.session.session import Session
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+_NOT_KEPT = ("obs-", "tcp-connect-timeout", "tcp-peer-silent", "tcp-retransmission", "tcp-zero-window")
+"""Limits of the capture, and what only TCP's own packets show."""
+_NEEDS_BYTES = ("h2-bad-preface", "h2-hpack-size-ignored")
+"""What shows in bytes that are no frames, or in the form of a header block: kept as long as a connection is short."""
+NAMES = sorted(
+    path.parent.name
+    for path in FIXTURES.glob("*/capture.pcapng")
+    if not path.parent.name.startswith(("tls-", "healthy-tls", "obs-keylog", "container-", "incident"))
+)
+
+
+def _rules(path: str) -> tuple[dict[int, set[str]], dict[int, KeptConnection]]:
+    kept: dict[int, KeptConnection] = {}
+
+    def record(session: Session) -> KeptConnection:
+        kept[session.index] = one = KeptConnection(session)
+        return one
+
+    found = diagnose(Options([path]), record=record, listen=lambda one, inner: Listener(kept[one.index], inner))
+    rules: dict[int, set[str]] = defaultdict(set)
+    for finding in found.findings:
+        for place in finding.occurrences:
+            if place.connection is not None and not finding.rule.startswith(_NOT_KEPT):
+                rules[place.connection].add(finding.rule)
+    return rules, kept
+
+
+def _written(kept: KeptConnection) -> set[str]:
+    with tempfile.NamedTemporaryFile(suffix=".pcapng") as file:
+        write(kept, file)
+        file.flush()
+        found = diagnose(Options([file.name]))
+    assert not found.accounting.unbalanced
+    return {one.rule for one in found.findings if not one.rule.startswith(_NOT_KEPT)}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_written_shows_what_was_found(name: str) -> None:
+    rules, kept = _rules(str(FIXTURES / name / "capture.pcapng"))
+    for index, one in kept.items():
+        silent = {"tcp-peer-silent", "grpc-deadline"} if name == "tcp-peer-silent" else set()
+        assert _written(one) - silent == rules[index] - silent, f"connection {index}, as it came"
+        if one.is_framed:
+            if one.raw is not None:
+                one.forget_raw()
+            gone = {rule for rule in rules[index] if rule.startswith(_NEEDS_BYTES)} | silent
+            if name.startswith(("obs-one-direction", "obs-snaplen")):
+                gone |= rules[index]  # holes make a certain finding less certain, and never add one
+            assert _written(one) - gone == rules[index] - gone, f"connection {index}, by frames"
+
+
+@pytest.mark.parametrize("step", [1, 3, 7, 1000])
+def test_messages_are_found_at_any_cut(step: int) -> None:
+    bodies = [b"", b"a", b"bc" * 50, b"", b"d" * 300]
+    data = b"".join(b"\0" + len(one).to_bytes(4, "big") + one for one in bodies)
+    messages = Messages()
+    for at in range(0, len(data), step):
+        messages.feed(data[at : at + step])
+    starts = [0]
+    for one in bodies:
+        starts.append(starts[-1] + 5 + len(one))
+    assert list(messages.starts) == starts
+    assert messages.at == len(data)
