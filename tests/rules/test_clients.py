@@ -77,7 +77,7 @@ ROWS = [
 def test_every_row_names_a_client_a_version_and_a_code(row: ClientSees) -> None:
     assert row.client
     assert row.version
-    special = (
+    special = (  # what a client raises or prints where it makes no status of the fault
         "StreamTerminatedError",
         "NotImplementedError",
         "AssertionError",

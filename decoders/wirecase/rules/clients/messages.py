@@ -7,6 +7,10 @@ from wirecase.model import ClientSees
 from wirecase.rules.clients.status import full_status, is_grpc, tonic_flag
 from wirecase.rules.clients.table import CONNECT, CORE, DEFAULT_LIMIT, DOTNET, GO, GRPCLIB, JAVA, JS, TONIC, says
 
+# grpclib knows no compression and raises this plain Python exception from its reader, outside of its GRPCError, so there
+# is no status to name (its output on such a reply: fixtures/grpc-decompression-bomb/README.md).
+_GRPCLIB_COMPRESSED = says(GRPCLIB, "NotImplementedError", "Compression not implemented")
+
 
 def bad_flag(
     flag: int,
@@ -47,8 +51,7 @@ def bad_flag(
     if flag & 0xFE:
         rows.append(says(JAVA, s.INTERNAL, "gRPC frame header malformed: reserved bits not zero"))
     rows.append(says(DOTNET, s.INTERNAL, "Unexpected compressed flag value in message header."))
-    # grpclib knows no compression: it raises a plain Python exception, so there is no status to name.
-    rows.append(says(GRPCLIB, "NotImplementedError", "Compression not implemented"))
+    rows.append(_GRPCLIB_COMPRESSED)
     return rows
 
 
@@ -78,7 +81,7 @@ def flag_without_encoding() -> list[ClientSees]:
         says(JS, "undefined", "undefined undefined: undefined"),
         says(DOTNET, s.INTERNAL, "Request did not include grpc-encoding value with compressed message."),
         says(CONNECT, s.INTERNAL, "protocol error: sent compressed message without compression support"),
-        says(GRPCLIB, "NotImplementedError", "Compression not implemented"),
+        _GRPCLIB_COMPRESSED,
     ]
 
 
@@ -107,7 +110,7 @@ def encoding_unsupported(encoding: str, *, compressed: bool = True) -> list[Clie
                 s.UNIMPLEMENTED,
                 f"Unsupported grpc-encoding value '{encoding}'. Supported encodings: identity, gzip, deflate",
             ),
-            says(GRPCLIB, "NotImplementedError", "Compression not implemented"),
+            _GRPCLIB_COMPRESSED,
         ]
     readers = {client.name for client, encodings in _READS.items() if encoding.lower() in encodings}
     return [row for row in rows if row.client not in readers]
@@ -125,7 +128,7 @@ def decompress_failed(encoding: str, text: str, *, http_status: int = 200, zlib_
         says(GO, s.INTERNAL, f"grpc: failed to read decompressed data: {text}"),
         says(CORE, s.INTERNAL, core),
         says(JS, s.INTERNAL, f"Failed to decompress {encoding}-encoded message"),
-        says(GRPCLIB, "NotImplementedError", "Compression not implemented"),
+        _GRPCLIB_COMPRESSED,
     ]
 
 
@@ -142,7 +145,7 @@ def bomb() -> list[ClientSees]:
         says(CORE, s.RESOURCE_EXHAUSTED, "Decompressed message larger than max"),
         says(JAVA, s.RESOURCE_EXHAUSTED, f"Decompressed gRPC message exceeds maximum size {limit}"),
         says(JS, s.RESOURCE_EXHAUSTED, f"Received message that decompresses to a size larger than {limit}"),
-        says(GRPCLIB, "NotImplementedError", "Compression not implemented"),
+        _GRPCLIB_COMPRESSED,
     ]
 
 

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from wirecase.model import CLIENT, SERVER, FormFacts, Severity
 from wirecase.sources.forms import documents, tap_values
 from wirecase.sources.forms.http2_writer import Connections, Fields, Stream
-from wirecase.sources.forms.library_words import made_by_the_library
+from wirecase.sources.forms.own_statuses import made_by_the_library
 from wirecase.sources.forms.recording import FormReader
 from wirecase.sources.forms.schema import Kind, Schema, first_fields, read_message
 from wirecase.sources.forms.segments import UNKNOWN, Endpoint, endpoint
