@@ -9,7 +9,7 @@ BIN    := $(VENV)/bin
 CHECKED := cli decoders tests fixtures
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format types imports fuzz readme pages bench proxybench soak fidelity full clean
+.PHONY: help setup demo test lint format types imports fuzz man zipapp readme pages bench proxybench soak fidelity sees full clean matrix
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,15 @@ imports: $(VENV)/ready-dev ## import-linter: which room may import which
 fuzz: setup ## mutate the fixtures for a short while
 	@WIRECASE_FUZZ_SECONDS=30 $(BIN)/python -m pytest -q tests/fuzz
 
+man: setup ## write the manual page
+	@$(BIN)/python tests/cli/test_manual.py
+
+zipapp: setup ## one file, dist/wirecase.pyz, that runs where this Python does
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check shiv
+	@mkdir -p dist
+	@$(BIN)/shiv --quiet --compressed --reproducible --console-script wirecase --output-file dist/wirecase.pyz .
+	@ls -l dist/wirecase.pyz
+
 readme: setup ## write the tool's own words into the README
 	@$(BIN)/python tests/cli/test_readme.py
 
@@ -88,7 +97,17 @@ fidelity: setup ## compare replays with live sessions of real clients (half an h
 	@$(MAKE) --no-print-directory --keep-going -C fixtures/clients build || echo "clients that could not be built are left out"
 	@$(BIN)/python tests/fidelity/run.py --output $(FIDELITY)
 
-full: lint types imports test fidelity soak ## everything, with long fuzzing
+sees: setup ## compare what findings say that clients see with what they say (a quarter of an hour; as fidelity)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[peers]'
+	@$(MAKE) --no-print-directory --keep-going -C fixtures/clients build grpclib PYTHON="$(abspath $(BIN)/python)" \
+		|| echo "clients that could not be built are left out"
+	@$(BIN)/python tests/fidelity/run_sees.py --output $(FIDELITY)
+
+matrix: setup ## run the driver clients through the gauntlet, write the results and the pages (half an hour; their compilers)
+	@$(MAKE) --no-print-directory --keep-going -C fixtures/clients build python PYTHON="$(abspath $(BIN)/python)" || echo "clients that could not be built keep their old rows"
+	@$(BIN)/python fixtures/clients/matrix.py
+
+full: lint types imports zipapp test fidelity sees soak ## everything, with long fuzzing
 	@WIRECASE_FUZZ_SECONDS=600 $(BIN)/python -m pytest -q tests/fuzz
 
 clean: ## remove what was made

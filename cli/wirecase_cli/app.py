@@ -11,8 +11,8 @@ import typer
 from wirecase.errors import UsageError
 
 COMMANDS = (
-    "diagnose", "calls", "show", "compare", "extract", "verify", "replay", "record",
-    "watch", "probe", "explain", "rules", "doctor", "guide",
+    "diagnose", "calls", "show", "compare", "extract", "report", "verify", "replay", "gauntlet",
+    "record", "watch", "probe", "explain", "rules", "doctor", "guide",
 )  # fmt: skip
 """In the order of the help text. Each is a function of the same name in a module of the same name in `commands`."""
 
@@ -28,7 +28,7 @@ def build(args: list[str]) -> typer.Typer:
     app = typer.Typer(
         name="wirecase",
         help="Say why gRPC calls died on the wire, from a packet capture.",
-        add_completion=False,
+        add_completion=not args or args[0] not in COMMANDS,  # its options stand before any command
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,

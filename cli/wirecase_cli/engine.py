@@ -13,8 +13,10 @@ from wirecase.errors import UsageError
 from wirecase_cli import running
 
 if TYPE_CHECKING:
-    from wirecase.model import Diagnosis
-    from wirecase.pipeline import Options
+    from wirecase.comparing import Comparison
+    from wirecase.model import Diagnosis, Finding
+    from wirecase.pipeline import OnCall, Options
+    from wirecase.session.call import Call
     from wirecase.sources import Open, OpenedSources
 
 Stop = Callable[[], bool]
@@ -61,7 +63,7 @@ def check(engine: Name, preferences: Sequence[str] | None, *, cross_check: bool 
 
 @contextmanager
 def readable(sources: list[str], engine: Name, *, again: bool = False) -> Iterator[list[str]]:
-    """Give the sources as files where they are read again, or by tshark: standard input is written to one first."""
+    """Give the sources as files where they are read again, or by tshark: pipes are written to some first."""
     if again or engine is Name.tshark:
         with running.rereadable(sources) as names:
             yield names
@@ -86,6 +88,7 @@ def compared(
     preferences: Sequence[str] | None,
     progress: Callable[[int, int | None], None] | None,
     stop: Stop,
+    on_call: OnCall | None = None,
 ) -> Diagnosis:
     """Diagnose, then have Wireshark count the same captures and note how that compares."""
     from wirecase import pipeline
@@ -93,9 +96,13 @@ def compared(
     from wirecase.sources.tshark import tshark
 
     tally = Tally()
-    found = pipeline.diagnose(
-        options, progress=progress, stop=stop, opened=opened, on_call=tally.on_call, closed=tally.closed
-    )
+
+    def heard(call: Call, named: list[Finding]) -> None:
+        tally.on_call(call, named)
+        if on_call is not None:
+            on_call(call, named)
+
+    found = pipeline.diagnose(options, progress=progress, stop=stop, opened=opened, on_call=heard, closed=tally.closed)
     if not found.interrupted:
         found.cross_check = cross_check(
             found, tally, tshark(), keylogs=options.keylogs, preferences=preferences or (), stop=stop
@@ -103,8 +110,23 @@ def compared(
     return found
 
 
-def rename(found: Diagnosis, names: list[str], sources: list[str]) -> None:
-    """Call standard input by its name again in a report that was made from a copy of it."""
+def rename(found: Diagnosis | Comparison, names: list[str], sources: list[str]) -> None:
+    """Call standard input and pipes by their names again in a report that was made from copies of them."""
+    called = {name: source for name, source in zip(names, sources, strict=True) if name != source}
+    if not called:
+        return
+    from wirecase.model import Diagnosis
+
+    def told(text: str) -> str:
+        for name, source in called.items():
+            text = text.replace(name, source)
+        return text
+
     for source in found.sources:
-        if source.path in names and source.path not in sources:
-            source.path = "-"
+        source.path = called.get(source.path, source.path)
+    found.failures[:] = map(told, found.failures)
+    if isinstance(found, Diagnosis):
+        found.verdict.headline = told(found.verdict.headline)
+        found.verdict.not_inspected[:] = map(told, found.verdict.not_inspected)
+        for finding in found.findings:
+            finding.title, finding.explanation = told(finding.title), told(finding.explanation)

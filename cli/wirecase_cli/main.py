@@ -18,17 +18,30 @@ from __future__ import annotations
 import sys
 
 OK = 0
-USAGE = 2
 UNTOLD = 4
 DEFECT = 70
 INTERRUPTED = 130
+
+_READS_WHOLE = ("diagnose",)
+"""Commands that need the digest of the files they are given, so that it is begun before they are imported."""
+
+
+class _Terminated(BaseException):
+    """SIGTERM came."""
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit status; `argv` is without the program's name."""
     args = sys.argv[1:] if argv is None else argv
     try:
-        status = _version() if args in (["--version"], ["-V"]) else _run(args)
+        if args in (["--version"], ["-V"]):
+            status = _version()
+        else:
+            if argv is None:
+                _unwind_on_term()
+            status = _run(args)
+    except _Terminated:
+        return _die()
     except KeyboardInterrupt:
         status = INTERRUPTED
     except (BrokenPipeError, SystemExit):
@@ -42,6 +55,28 @@ def main(argv: list[str] | None = None) -> int:
     return status
 
 
+def _unwind_on_term() -> None:
+    """Let SIGTERM leave no temporary files behind: some hold traffic that is not redacted."""
+    import signal
+
+    def on_term(_number: int, _frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        raise _Terminated
+
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, on_term)
+
+
+def _die() -> int:
+    """End as the signal would have ended this process at once."""
+    import os
+    import signal
+
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGTERM)
+    return 128 + signal.SIGTERM
+
+
 def _version() -> int:
     from wirecase import __version__
 
@@ -51,6 +86,14 @@ def _version() -> int:
 
 def _run(args: list[str]) -> int:
     from wirecase.errors import WirecaseError
+
+    if args and args[0] in _READS_WHOLE and "--follow" not in args:
+        from wirecase import digest
+
+        if any(digest.begin(argument) for argument in args[1:]):
+            from wirecase_cli import allocation
+
+            allocation.keep_freed()
 
     try:
         from wirecase_cli.app import run

@@ -102,6 +102,8 @@ class _Screen:
                 if news.what == "finding" or now - last >= _REPEAT:
                     self.told[id(news.finding)] = now
                     self.write(lines.finding(news.finding, news.count))
+            elif news.hint is not None and not self.quiet:
+                self.write(lines.hint(news.hint, live.now, news.seconds, over=news.what == "over"))
         if len(self.told) > 10_000:
             self.told.clear()
         if self.flight is not None:
@@ -184,6 +186,8 @@ def run(wish: Wish, stop: Callable[[], bool]) -> tuple[Diagnosis, str | None]:
         found = session.finish()
         screen.tick(session)
         if flight is not None:
+            if flight.waiting > 1 and not wish.quiet:
+                running.tell(f"{flight.waiting} cases are still being written")
             for outcome in flight.pass_time(session.live.now, final=True):
                 screen.case(outcome)
         _end(session, flight, screen)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import ExitStack, contextmanager, suppress
+from typing import IO, TYPE_CHECKING
 
 from wirecase.errors import InputError, UsageError
 from wirecase_cli import output
@@ -84,15 +85,15 @@ def stoppable() -> Iterator[Callable[[], bool]]:
 
 
 @contextmanager
-def round_progress(rounds: int) -> Iterator[Callable[[int, int, str], None] | None]:
-    """Show how many rounds are done, on standard error and only if a person looks at it."""
+def round_progress(rounds: int, what: str = "rounds") -> Iterator[Callable[[int, int, str], None] | None]:
+    """Show how many rounds (or what else) are done, on standard error and only if a person looks at it."""
     if rounds < 2 or sys.stderr is None or not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("rounds"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[failed]}"),
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[failed]}"),
                TimeRemainingColumn())  # fmt: skip
     failures = 0
     with Progress(*columns, console=Console(stderr=True), transient=True, refresh_per_second=5) as bar:
@@ -127,24 +128,57 @@ def progress() -> Iterator[Callable[[int, int | None], None] | None]:
 
 @contextmanager
 def rereadable(sources: list[str]) -> Iterator[list[str]]:
-    """Give sources that can be read twice: standard input is written to a temporary file first.
+    """Give sources that can be read twice: standard input and pipes are written to temporary files first.
 
     Ctrl-C ends a pipe that would go on: what came until then is used. Raises InputError if it is too long to be kept.
     """
-    if "-" not in sources or sys.stdin is None:
-        yield sources
-        return
-    import tempfile
+    with ExitStack() as stack:
+        names = []
+        for source in sources:
+            if not _is_pipe(source):
+                names.append(source)
+                continue
+            import tempfile
 
-    with tempfile.NamedTemporaryFile(prefix="wirecase-") as file:
+            file = stack.enter_context(tempfile.NamedTemporaryFile(prefix="wirecase-"))
+            _spool(source, file)
+            file.flush()
+            names.append(file.name)
+        try:
+            yield names
+        except InputError as error:
+            text = str(error)
+            for name, source in zip(names, sources, strict=True):
+                text = text.replace(name, source)
+            error.args = (text,)
+            raise
+
+
+def _is_pipe(source: str) -> bool:
+    if source == "-":
+        return sys.stdin is not None
+    try:
+        return stat.S_ISFIFO(os.stat(source).st_mode)
+    except (OSError, ValueError):  # whoever reads it will say so
+        return False
+
+
+def _spool(source: str, file: IO[bytes]) -> None:
+    with ExitStack() as stack:
+        if source == "-":
+            stack.enter_context(interruptible([source]))
+            descriptor = sys.stdin.fileno()
+        else:
+            stack.enter_context(suppress(KeyboardInterrupt))
+            try:
+                descriptor = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+            except OSError as error:
+                raise InputError(f"{source}: cannot be opened: {error.strerror}") from error
+            stack.callback(os.close, descriptor)
         size = 0
-        with interruptible(sources):
-            while piece := os.read(sys.stdin.fileno(), 1 << 20):
-                size += len(piece)
-                if size > LARGEST_SPOOL:
-                    raise InputError(
-                        f"standard input is longer than {LARGEST_SPOOL >> 30} GiB: write it to a file first"
-                    )
-                file.write(piece)
-        file.flush()
-        yield [file.name if source == "-" else source for source in sources]
+        while piece := os.read(descriptor, 1 << 20):
+            size += len(piece)
+            if size > LARGEST_SPOOL:
+                name = "standard input" if source == "-" else source
+                raise InputError(f"{name} is longer than {LARGEST_SPOOL >> 30} GiB: write it to a file first")
+            file.write(piece)

@@ -212,9 +212,15 @@ def test_what_is_not_there_is_said(selection, says, tmp_path):
     assert list(tmp_path.glob("*case*")) == []
 
 
-def test_nothing_found_is_said(tmp_path):
-    with pytest.raises(UsageError, match="name a call"):
-        cut(fixture("healthy-grpcjs-gzip"), tmp_path / "case.pcapng")
+def test_where_nothing_is_found_all_calls_are_kept(tmp_path):
+    made = cut(fixture("healthy-grpcjs-gzip"), tmp_path / "case.pcapng")
+    assert made.findings == [] and made.diagnosis.calls.ok == made.recording.calls.ok > 1
+
+
+def test_nothing_at_all_is_said(tmp_path):
+    with pytest.raises(CannotCarryError, match="no fault and no gRPC call"):
+        cut(fixture("healthy-http1"), tmp_path / "case.pcapng")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_credit_for_what_was_left_out_is_left_out(tmp_path):

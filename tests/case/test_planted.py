@@ -73,12 +73,26 @@ def extracted(capture: Capture, folder: Path, *options: str) -> tuple[Path, byte
     return target, said.encode()
 
 
+def bundled(folder: Path, *options: str) -> bytes:
+    """Everything in a bundle about the same recording, and what is said of it."""
+    status, said = run("report", str(folder / "recorded.pcap"), "-o", str(folder / "bundle"), *options)
+    assert status == 0, said
+    files = sorted((folder / "bundle").iterdir())
+    assert {"MANIFEST.json", "case.pcapng", "report.json", "report.md"} <= {file.name for file in files}
+    parts = [said.encode(), *(file.read_bytes() for file in files)]
+    parts += [json.dumps(json.loads(file.read_bytes()), ensure_ascii=False).encode() for file in files
+              if file.suffix == ".json"]  # fmt: skip
+    status, said = run("verify", str(folder / "bundle"))
+    assert status in (0, 1), said
+    return b"\n".join([*parts, said.encode()])
+
+
 def check(capture: Capture, secrets: list[str], *options: str) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         case, said = extracted(capture, folder, *options)
         wanted = [bare(one) for one in secrets]
-        everything = said + told(case)
+        everything = said + told(case) + bundled(folder, *options)
         hits = search(everything, wanted)
         assert not hits, [
             (hit.encoding, secrets[hit.secret], everything[max(hit.offset - 60, 0) : hit.offset + 60]) for hit in hits

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+import types
+from typing import TYPE_CHECKING
+
 import pytest
 
 from wirecase.model import (
@@ -18,6 +22,9 @@ from wirecase.model import (
     Unbalanced,
     Verdict,
 )
+
+if TYPE_CHECKING:
+    from prepared_cli import Stub
 
 T0 = 1_748_779_200_123_456_789  # 2025-06-01T12:00:00.123456789Z
 MS = 1_000_000
@@ -237,3 +244,21 @@ def hostile_diagnosis() -> Diagnosis:
 @pytest.fixture
 def nasty() -> str:
     return NASTY
+
+
+@pytest.fixture
+def stub(monkeypatch: pytest.MonkeyPatch, incident_diagnosis: Diagnosis) -> Stub:
+    from prepared_cli import Stub
+
+    found = Stub()
+    found.answer = incident_diagnosis
+    module = types.ModuleType("wirecase.pipeline")
+    module.Options = types.SimpleNamespace  # type: ignore[attr-defined]
+    module.diagnose = found.diagnose  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "wirecase.pipeline", module)
+    import wirecase
+
+    monkeypatch.setattr(wirecase, "pipeline", module, raising=False)
+    nothing = types.SimpleNamespace(begin=lambda: None, total_bytes=None)
+    monkeypatch.setattr("wirecase.sources.open_sources", lambda *_, **__: nothing)
+    return found

@@ -28,7 +28,8 @@ HOSTILE = st.lists(
     min_size=1, max_size=8,
 ).map("".join)  # fmt: skip
 VIEWS = (
-    ("diagnose",), ("diagnose", "--format", "json"), ("diagnose", "--format", "markdown"), ("calls",),
+    ("diagnose",), ("diagnose", "--format", "json"), ("diagnose", "--format", "markdown"),
+    ("diagnose", "--format", "html"), ("calls",),
     ("calls", "--format", "json"), ("calls", "--format", "csv"), ("show", "--connection", "0", "--all", "--secrets"),
     ("show", "--connection", "0", "--hex", "--all"), ("show", "--connection", "0", "--format", "json", "--hex"),
     ("show", "--call", "0", "--all"),

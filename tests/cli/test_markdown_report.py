@@ -27,7 +27,7 @@ def test_has_its_parts(incident_diagnosis: Diagnosis) -> None:
         "    - **error** F3",
         "1230  43 6f 6e 6e 65",
         "| tonic 0.14.6 | F2 | INTERNAL | `protocol error: received message with invalid compression flag: 67",
-        "(not checked against its source)",
+        "(not checked live)",
         "**Retry (F1):** safe: no call reached the server",
         "<details><summary>Sources and bytes</summary>",
         f"SHA-256 `{'ab' * 32}`",

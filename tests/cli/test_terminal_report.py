@@ -53,7 +53,7 @@ def test_says_what_a_tired_person_needs(incident_diagnosis: Diagnosis) -> None:
         "^^ compressed flag 67 = 'C'",
         "~~ length 1,869,508,197 = 'onne'",
         "tonic 0.14.6 F2 INTERNAL protocol error: received message with invalid compression flag: 67",
-        "grpc-go 1.65 F2 UNAVAILABLE (not checked against its source)",
+        "grpc-go 1.65 F2 UNAVAILABLE (not checked live)",
         "retry F1: safe: no call reached the server",
         "do F1: Start the server on",
         "cf-ray 8c1f-FRA",

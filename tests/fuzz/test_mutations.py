@@ -21,9 +21,9 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from wirecase import pipeline
+from wirecase import picturing, pipeline
 from wirecase.errors import InputError
-from wirecase_cli.reports import json_v1, markdown, terminal
+from wirecase_cli.reports import json_v1, markdown, terminal, windows_words
 from wirecase_cli.reports.screen import Screen
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
@@ -81,8 +81,9 @@ def cases() -> Iterator[tuple[str, bytes]]:
 
 def check(capture: Path, validator: jsonschema.Draft202012Validator) -> None:
     began = time.monotonic()
+    options = pipeline.Options(sources=[str(capture)])
     try:
-        found = pipeline.diagnose(pipeline.Options(sources=[str(capture)]))
+        found = pipeline.diagnose(options)
     except InputError:
         return
     assert time.monotonic() - began < SLOW, "hung"
@@ -90,7 +91,11 @@ def check(capture: Path, validator: jsonschema.Draft202012Validator) -> None:
     books = found.accounting
     assert books.captured == books.decoded + sum(books.skipped.values())
     assert books.unbalanced == []
-    for text in (terminal.render(found, Screen()), markdown.render(found)):
+    shown = picturing.picture(options, found)
+    for hop in shown.hops:
+        assert all(lane.seen == sum(mark.count for mark in lane.marks) for lane in hop.lanes)
+        assert all(line.text.isprintable() for one in hop.series for line in windows_words.drawn(one, 80))
+    for text in (terminal.render(found, Screen(), shown), markdown.render(found, picture=shown)):
         assert text.replace("\n", "").isprintable()
 
 

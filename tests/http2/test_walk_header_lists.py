@@ -11,8 +11,6 @@ from h2_bytes import (
     RESPONSE,
     TRAILERS,
     Script,
-    Walked,
-    by_byte,
     data,
     frame,
     message,
@@ -20,29 +18,9 @@ from h2_bytes import (
     settings_ack,
     walk,
 )
+from violations import asked, check, only
 
-from wirecase.http2.facts import Violation
 from wirecase.model import CLIENT, SERVER
-
-
-def check(script: Script, *expected: tuple[str, int]) -> Walked:
-    """Walk whole and byte by byte; what is noted must be `expected`, (kind, side) in order."""
-    done = walk(script)
-    assert walk(script, by_byte).snapshot() == done.snapshot()
-    assert done.kinds() == list(expected)
-    return done
-
-
-def only(script: Script, kind: str, side: int) -> Violation:
-    """The one violation of a script."""
-    (violation,) = check(script, (kind, side)).facts.violations
-    return violation
-
-
-def asked(stream: int = 1, *, end: bool = False) -> Script:
-    """A connection with one open request."""
-    return Script().hello().request(stream, message(b"a"), end=end)
-
 
 # --- header lists ----------------------------------------------------------------------------------------------------
 

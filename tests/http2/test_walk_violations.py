@@ -24,7 +24,6 @@ from h2_bytes import (
     SETTINGS,
     TRAILERS,
     Script,
-    Walked,
     by_byte,
     data,
     frame,
@@ -36,29 +35,10 @@ from h2_bytes import (
     walk,
     window_update,
 )
+from violations import asked, check, only
 
-from wirecase.http2.facts import VIOLATIONS_KEPT, Violation
+from wirecase.http2.facts import VIOLATIONS_KEPT
 from wirecase.model import CLIENT, SERVER
-
-
-def check(script: Script, *expected: tuple[str, int]) -> Walked:
-    """Walk whole and byte by byte; what is noted must be `expected`, (kind, side) in order."""
-    done = walk(script)
-    assert walk(script, by_byte).snapshot() == done.snapshot()
-    assert done.kinds() == list(expected)
-    return done
-
-
-def only(script: Script, kind: str, side: int) -> Violation:
-    """The one violation of a script."""
-    (violation,) = check(script, (kind, side)).facts.violations
-    return violation
-
-
-def asked(stream: int = 1, *, end: bool = False) -> Script:
-    """A connection with one open request."""
-    return Script().hello().request(stream, message(b"a"), end=end)
-
 
 # --- sizes -----------------------------------------------------------------------------------------------------------
 
@@ -153,6 +133,7 @@ def test_continuation_interleaved(name: str) -> None:
     assert violation.facts == {
         "frame": name.removeprefix("padded ").split(" of ")[0].split(" on ")[0],
         "expected_stream": 3,
+        "ends_stream": False,
     }
     assert {v.kind for v in done.facts.violations[1:]} <= {"malformed-headers"}  # of the empty HEADERS
 

@@ -6,6 +6,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from wirecase.model import Accounting, Mark, Marks, PacketBatch, Stretch
 from wirecase.net import Assembler, TcpConnection
@@ -305,3 +306,14 @@ def read_pcap(path: Path | str) -> tuple[int, list[Frame]]:
         frames.append((seconds * 10**9 + fraction * unit, raw[at + 16 : at + 16 + caplen], max(length, caplen)))
         at += 16 + caplen
     return link, frames
+
+
+def only(result: Result) -> Recorder:
+    """The one connection that there is."""
+    (one,) = result.connections
+    return one
+
+
+def gaps(one: Recorder) -> list[tuple[Any, ...]]:
+    """Each gap as (side, length, reason, packet, offset)."""
+    return [(side, length, reason, mark.packet, mark.offset) for _, side, length, reason, mark in one.of("gap")]  # type: ignore[attr-defined]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
+import sys
 import threading
 import time
 
@@ -12,6 +13,7 @@ import pytest
 from proxying import drain, echo, proxy, reset, server
 
 from wirecase.sources.live.ring import Kind, Slot
+from wirecase.sources.live.targets import Targets
 
 
 def _closed_port() -> tuple[str, int]:
@@ -119,6 +121,47 @@ def test_a_server_that_refuses_shows_as_a_reset() -> None:
         told = rig.until(Kind.closed)
         assert [Kind(one.kind).name for one in told] == ["opened", "refused", "closed"]
         assert told[1].data == b"ECONNREFUSED"
+
+
+def test_the_address_that_answers_is_the_one_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first address of a name refuses: that is no fault as long as another one answers, and is not tried again."""
+    refusing = _closed_port()
+
+    def look_up(self: Targets) -> list[tuple[int, tuple[str, int]]]:
+        return [(socket.AF_INET, refusing), (socket.AF_INET, right)]
+
+    monkeypatch.setattr(Targets, "_look_up", look_up)
+    with server(echo) as right, proxy(right) as rig:
+        for _ in range(2):
+            with rig.connect() as sock:
+                sock.sendall(b"hello")
+                assert sock.recv(5) == b"hello"
+        told = rig.until(Kind.closed, count=3)
+    opened = [one.data.decode().split()[1] for one in told if one.kind == Kind.opened]
+    wrong = f"127.0.0.1:{refusing[1]}"
+    assert opened == [wrong, f"127.0.0.1:{right[1]}", f"127.0.0.1:{right[1]}"]
+    assert not [one for one in told if one.kind == Kind.refused]
+    established = [one.connection for one in told if one.kind == Kind.established]
+    assert established == [2, 3]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells how often a SYN was sent")
+def test_a_server_that_answers_no_syn_is_no_server_that_refuses() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as busy:
+        place = busy.getsockname()
+        waiting = [socket.socket() for _ in range(4)]
+        for one in waiting:  # fill its backlog: the kernel drops what comes then
+            one.setblocking(False)
+            one.connect_ex(place)
+        with proxy(place) as rig:
+            sock = rig.connect()
+            told = rig.until(Kind.again)
+            sock.close()
+        assert [Kind(one.kind).name for one in told] == ["opened", "again"]
+        assert int.from_bytes(told[1].data, "little") == 1
+        assert told[1].time - told[0].time > 900_000_000
+        for one in waiting:
+            one.close()
 
 
 def test_a_slow_reader_holds_its_writer_back() -> None:

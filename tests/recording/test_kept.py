@@ -16,8 +16,8 @@ from wirecase.recording.rewriting import write
 from wirecase.session.session import Session
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
-_NOT_KEPT = ("obs-", "tcp-connect-timeout", "tcp-peer-silent", "tcp-retransmission", "tcp-zero-window")
-"""Limits of the capture, and what only TCP's own packets show."""
+_NOT_KEPT = ("obs-", "tcp-peer-silent", "tcp-retransmission", "tcp-zero-window", "proxy-legs-", "proxy-upstream-race")
+"""Limits of the capture, what only TCP's own packets show, and what only two connections beside each other do."""
 _NEEDS_BYTES = ("h2-bad-preface", "h2-hpack-size-ignored")
 """What shows in bytes that are no frames, or in the form of a header block: kept as long as a connection is short."""
 NAMES = sorted(

@@ -6,7 +6,7 @@ import struct
 from ipaddress import ip_address
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wirecase.model import PacketBatch
@@ -69,6 +69,7 @@ def test_every_packet_is_valid(ends: bytes, size: int) -> None:
     assert client.packed in found[0]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 1), st.binary(min_size=1, max_size=3000), st.booleans())))
 def test_the_streams_come_out_as_they_went_in(steps: list[tuple[int, bytes, bool]]) -> None:
     """Bytes that were lost are a gap of their length; the books of the diagnosis balance."""
@@ -165,3 +166,21 @@ def test_a_batch_is_numbered_from_where_it_begins() -> None:
     batch: PacketBatch = _packets(_record(Kind.established, 1)).batch(17)
     assert batch.first_number == 17
     assert len(batch.starts) == 3
+
+
+def test_syns_that_nobody_answers_are_told_as_often_as_they_were_sent() -> None:
+    """And a client that gives up before it is connected sends nothing."""
+    at, second = 1_750_000_000 * 10**9, 10**9
+    packets = Packets()
+    transcript = Transcript(packets)
+    transcript.take(_record(Kind.opened, time=at, data=b"127.0.0.1:4000 127.0.0.1:5000"))
+    for after in (1, 3, 7):
+        transcript.take(_record(Kind.again, time=at + after * second, data=(1).to_bytes(8, "little")))
+    for kind in (Kind.rst, Kind.unreached, Kind.closed):
+        transcript.take(_record(kind, time=at + 8 * second))
+    assert len(packets.starts) == 4
+    pipeline = Pipeline(Options([]))
+    pipeline.feed(packets.batch(1))
+    pipeline.settle()
+    (found,) = pipeline.so_far
+    assert (found.rule, found.details["syns"], found.details["seconds"]) == ("tcp-connect-timeout", 4, 7.0)

@@ -174,6 +174,26 @@ def test_information_is_never_a_root_cause() -> None:
     assert page.caused_by is None
 
 
+def test_what_ties_a_finding_to_its_cause_is_told() -> None:
+    page = finding("http-error-with-body", 0, 1, 10.0, server="front:1", http_status=502)
+    flag = finding("grpc-invalid-compression-flag", 0, 1, 10.0, server="front:1")
+    refused = finding("tcp-refused", 1, None, 9.9, server="back:1")
+    link([page, flag, refused])
+    assert (flag.caused_by, flag.link) == (page.id, "stream")
+    assert (page.caused_by, page.link) == (refused.id, "moment")
+    assert "inferred from the time" in page.explanation
+    assert "inferred" not in flag.explanation
+    assert refused.link is None
+
+
+def test_of_several_causes_the_best_proven_is_named() -> None:
+    late = finding("stream-stalled", 0, 1, 5.0)
+    guess, sure = finding("fc-connection-stalled", 0, None, 4.0), finding("fc-connection-stalled", 0, None, 4.0)
+    guess.certainty = "possible"
+    link([late, guess, sure])
+    assert late.caused_by == sure.id
+
+
 def test_no_circles() -> None:
     everything = [
         finding(rule, connection, 1, number / 100, server=f"s:{connection}", call=number, severity="warning")

@@ -19,7 +19,9 @@ def test_flag_in_the_words_of_each_client() -> None:
     rows = by_client(clients.bad_flag(67, 1869508197, 57, on_data=True))
     assert rows["grpc-js"].text == "Received message larger than max (1869508197 vs 4194304)"
     assert rows["grpc-java"].text == "gRPC frame header malformed: reserved bits not zero"
-    assert rows["connect-go"].text == "protocol error: promised 1869508197 bytes in enveloped message, got 53 bytes"
+    assert rows["connect-go"].text == (
+        "protocol error: promised 1869508197 bytes in enveloped message, got 53 bytes: unexpected EOF"
+    )
 
 
 def test_a_flag_over_a_length_that_fits() -> None:
@@ -27,6 +29,22 @@ def test_a_flag_over_a_length_that_fits() -> None:
     assert rows["grpc-go"].text == "grpc: received unexpected payload format 2"
     assert rows["connect-go"].text == "protocol error: invalid envelope flags 2"
     assert rows["grpc-core (C++, Python)"].code == "OK"
+    assert [by_client(clients.bad_flag(flag, 5, 9, status=0))["grpc-js"].code for flag in (2, 67)] == ["OK", "OK"]
+
+
+@pytest.mark.parametrize(("messages", "told"), [(0, True), (1, False), (2, True)])
+def test_a_unary_call_of_grpclib_reads_one_message(messages: int, told: bool) -> None:
+    assert ("grpclib" in by_client(clients.bad_flag(60, 1752460652, 100, messages=messages))) == told
+
+
+def test_who_has_no_decoder_does_not_get_as_far_as_broken_bytes() -> None:
+    rows = by_client(clients.decompress_failed("zstd", offered=False))
+    assert rows["grpc-core (C++, Python)"].text == "Error parsing 'grpc-encoding' metadata"
+    assert "not installed" in rows["grpc-go"].text
+    rows = by_client(clients.decompress_failed("gzip", offered=False))
+    assert rows["grpc-core (C++, Python)"].text == "Decompression failed due to zlib error"
+    assert "not installed" in rows["grpc-go"].text
+    assert "decompressed data" in by_client(clients.decompress_failed("gzip"))["grpc-go"].text
 
 
 def test_an_error_page_in_the_words_of_each_client() -> None:
@@ -58,12 +76,12 @@ def test_resets_in_the_body(code: int, tonic: str, go: str) -> None:
 ROWS = [
     *clients.bad_flag(60, 1752460652, 100), *clients.bad_flag(60, None, 2), *clients.body_cut(),
     *clients.body_cut("rst", headers=False), *clients.bomb(), *clients.closed_before_settings(),
-    *clients.connect_timeout("10.0.0.1:1"), *clients.deadline(), *clients.decompress_failed("gzip", "bad"),
+    *clients.connect_timeout("10.0.0.1:1"), *clients.deadline(), *clients.decompress_failed("gzip"),
     *clients.encoding_unsupported("snappy"), *clients.first_frame_not_settings("PING"),
     *clients.flag_without_encoding(), *clients.goaway_error(2, "oops"), *clients.goaway_race(0, ""),
     *clients.header_list_too_large(), *clients.http_error(200 + 299, None), *clients.keepalive(),
     *clients.malformed_bin("grpc-status-details-bin"), *clients.malformed_status("x"), *clients.malformed_timeout(""),
-    *clients.message_too_large(5, 4), *clients.missing_http_status(), *clients.missing_status("data"),
+    *clients.message_too_large(5, 4), *clients.missing_http_status("text/html"), *clients.missing_status("data"),
     *clients.missing_status("trailers"), *clients.no_message(), *clients.peer_speaks_http1(400),
     *clients.refused("10.0.0.1:1"), *clients.rst_before_headers(99), *clients.rst_midbody(99), *clients.stalled(),
     *clients.status_in_open_headers(None), *clients.too_many_pings(), *clients.trailers_not_final(),
@@ -85,6 +103,7 @@ def test_every_row_names_a_client_a_version_and_a_code(row: ClientSees) -> None:
         "panic",
         "undefined",
         "NaN",
+        "none",
     )
     assert row.code in STATUS_NAMES or row.code in special or row.code.startswith("Code(")
     assert "None" not in row.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from captured import Capture, Connection, findings, rules
 from h2_bytes import DATA, END_STREAM, HEADERS, PADDED, data, frame, goaway, message, padded, rst
 
@@ -18,6 +19,36 @@ def test_a_status_of_ok_over_a_broken_body() -> None:
         (found,) = findings(begun().headers().server(data(1, broken)).trailers().close(), ACCEPTS)
         assert (found.severity, found.certainty, found.who) == ("info", "possible", ["client"])
         assert found.caused_by is not None
+
+
+@pytest.mark.parametrize(
+    ("agent", "broken", "certainty"),
+    [
+        ("grpc-python/1.85.1 grpc-c/58.0.0 (linux; chttp2)", message(b"x", 67), "probable"),
+        ("grpc-python/1.85.1 grpc-c/58.0.0 (linux; chttp2)", b"Connection reset", "probable"),
+        ("grpc-python/1.85.1 grpc-c/58.0.0 (linux; chttp2)", message(b"x" * 50)[:20], "probable"),
+        ("grpc-c/58.0.0", message(b"ok") + message(b"x", 67), "possible"),
+        ("grpc-c/58.0.0", b"\0\xff\0\0\0cut short", None),
+        ("app/1 grpc-node-js/1.14.7", message(b"ok") + message(b"x" * 50)[:20], "probable"),
+        ("grpc-node-js/1.14.7", message(b"x" * 50)[:20], "possible"),
+        ("grpc-node-js/1.14.7", message(b"x", 67), "probable"),
+        ("grpc-node-js/1.14.7", message(b"x" * 50, 67)[:20], "possible"),
+        ("grpc-node-js/1.14.7", b"Connection reset", None),
+        ("grpc-go/1.60.0", message(b"x" * 50)[:20], None),
+        ("tonic/0.14.6", message(b"x", 67), None),
+        ("tonic/0.14.9", message(b"ok") + message(b"x" * 50)[:20], "probable"),
+        ("curl/8", message(b"x", 67), "possible"),
+    ],
+)
+def test_what_a_library_is_known_for(agent: str, broken: bytes, certainty: str | None) -> None:
+    connection = Capture().connect().hello().request(extra=(("user-agent", agent),))
+    connection.headers().server(data(1, broken)).trailers().close()
+    found = findings(connection, ACCEPTS)
+    assert [one.certainty for one in found] == ([certainty] if certainty else [])
+    headline = connection.capture.diagnose().verdict.headline
+    assert headline.startswith("The wire was broken and the client was most likely content") == (
+        certainty == "probable"
+    )
 
 
 def test_a_client_that_complains_has_not_accepted() -> None:

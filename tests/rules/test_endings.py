@@ -123,6 +123,16 @@ def test_a_stall_between_messages_needs_a_deadline() -> None:
     assert not findings(until(()), "stream-stalled")
 
 
+def test_a_server_that_ends_a_call_whose_client_has_left_was_not_silent_before() -> None:
+    """Its trailers come behind the client's FIN; what counts is the DATA before them."""
+    connection = begun(extra=(("grpc-timeout", "20S"),)).headers()
+    for _ in range(4):
+        connection.wait(0.3).server(data(1, message(b"drop")))
+    connection.wait(0.3).fin(0).wait(0.01)
+    connection.trailers(1, (("grpc-status", "14"),)).fin(1)
+    assert not findings(connection, "stream-stalled")
+
+
 def test_a_slow_drip_is_no_stall() -> None:
     connection = begun(extra=(("grpc-timeout", "10S"),)).headers()
     for _ in range(8):

@@ -27,6 +27,8 @@ from h2_bytes import (
     settings_ack,
 )
 
+from wirecase.rules.clients.streams import BODY_ERROR, HEAD_ERROR
+
 
 def begun() -> Connection:
     return Capture().connect().hello().request()
@@ -84,6 +86,18 @@ def test_a_frame_inside_a_header_block() -> None:
     )
     found = findings(connection.close(), "h2-continuation-violation")
     assert any(f.details.get("expected_stream") == 1 for f in found)
+    assert {row.text for f in found for row in f.client_sees if row.client == "tonic"} == {HEAD_ERROR}
+
+
+def test_a_frame_inside_the_trailers() -> None:
+    connection = begun().headers()
+    block = connection.peers[1].block((("grpc-status", "0"),))
+    connection.server(
+        frame(HEADERS, END_STREAM, 1, block[:1]), frame(PING, 0, 0, bytes(8)),
+        frame(CONTINUATION, END_HEADERS, 1, block[1:]),
+    )  # fmt: skip
+    found = findings(connection.close(), "h2-continuation-violation")
+    assert {row.text for f in found for row in f.client_sees if row.client == "tonic"} == {BODY_ERROR}
 
 
 def test_a_block_in_three_frames_is_fine() -> None:

@@ -55,7 +55,8 @@ def test_an_error_without_a_body(status: str, code: str) -> None:
 def test_an_http_error_with_a_grpc_status_is_grpc() -> None:
     found = Exchange().ask().answer(status="503", end=True, grpc_status="14").matches()
     assert "http-error-empty" not in found
-    assert "grpc-app-status" in found
+    assert "grpc-app-status" not in found  # a gRPC server says 200
+    assert "503" in found["grpc-local-reply"][0].explanation
 
 
 def test_rate_limits_may_be_retried_and_forbidden_calls_not() -> None:

@@ -14,7 +14,7 @@ def test_end_stream_on_data() -> None:
     match = found["grpc-status-missing"][0]
     assert match.details["why"] == "data"
     codes = {(row.client, row.version): row.code for row in match.client_sees}
-    assert codes[("tonic", "0.14.6")] == "UNKNOWN"
+    assert codes[("tonic", "0.14.9")] == "UNKNOWN"
     assert codes[("tonic", "before 0.14.6")] == "OK"
 
 
@@ -119,8 +119,12 @@ def test_deadline_by_reset_by_close_and_by_status() -> None:
     assert by_close["grpc-deadline"][0].details["how"] == "fin"
     by_server = Exchange().ask(grpc_timeout="500m").wait(500).answer(end=True, grpc_status="4").matches()
     assert by_server["grpc-deadline"][0].certainty == "certain"
+    codes = {row.client: row.code for row in by_server["grpc-deadline"][0].client_sees}
+    assert codes["grpclib"] == "TimeoutError", "its own clock runs out at the same time"
     passed_on = Exchange().ask(grpc_timeout="9S").answer(end=True, grpc_status="4").matches()
     assert passed_on["grpc-deadline"][0].certainty == "probable"
+    codes = {row.client: row.code for row in passed_on["grpc-deadline"][0].client_sees}
+    assert codes["grpclib"] == "DEADLINE_EXCEEDED"
 
 
 def test_an_early_cancel_is_no_deadline() -> None:

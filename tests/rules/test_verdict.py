@@ -139,6 +139,82 @@ def test_other_causes_are_announced() -> None:
     assert "1 further root cause below." in told.headline
 
 
+def test_the_first_cause_tells_how_many_calls_are_its_own() -> None:
+    findings = [finding(1, "rst-midbody", streams=3), finding(2, "tcp-zero-window", "warning")]
+    assert "3 of 5 gRPC calls are hit: Title" in verdict(findings, run(5)).headline
+    other = finding(3, "http-error-with-body")
+    other.occurrences, other.call = [Occurrence(9, 1, 9, "/a.B/C", 1, 1)], 9
+    assert "4 of 5 gRPC calls are hit, 3 of them by this: Title" in verdict([*findings, other], run(5)).headline
+
+
+def test_what_hangs_on_the_same_stream_adds_no_calls_of_other_causes() -> None:
+    cause, other = finding(1, "http-error-with-body", streams=1), finding(2, "http-error-empty")
+    other.occurrences, other.call = [Occurrence(0, 9, 9, "/a.B/C", 1, 1)], 9
+    both = finding(3, "grpc-invalid-compression-flag", streams=4, caused_by="F1")
+    both.link = "stream"
+    assert "5 of 6 gRPC calls are hit, 1 of them by this" in verdict([cause, other, both], run(6)).headline
+
+
+def test_the_chain_is_told_to_the_leg_of_the_client() -> None:
+    back, front, top = (
+        finding(1, "body-cut-connection", streams=1),
+        finding(2, "rst-midbody", streams=1, caused_by="F1"),
+        finding(3, "http-error-empty", streams=1, caused_by="F2"),
+    )
+    for place, one in enumerate((back, front, top)):
+        one.connection = ConnectionRef(place, "c:1", f"s:{place}")
+    told = verdict([back, front, top], run(1)).headline
+    assert "Title of body-cut-connection. What became of it at s:2: Title of http-error-empty. Most likely" in told
+
+
+def test_a_cause_that_is_inferred_from_the_time_is_never_certain() -> None:
+    cause, page = finding(1, "tcp-refused"), finding(2, "http-error-with-body", streams=1, caused_by="F1")
+    for link, words in (("moment", "at fault (probable):"), ("server", "(probable)"), ("leg", "at fault: a proxy")):
+        page.link = link  # type: ignore[assignment]
+        assert words in verdict([cause, page], run(1)).headline
+
+
+def test_what_is_refused_afterwards_takes_nothing_from_the_cause() -> None:
+    cut, refused = finding(1, "body-cut-connection", streams=1), finding(2, "tcp-refused", caused_by="F1")
+    refused.link, refused.call = "server", None
+    assert "at fault: " in verdict([cut, refused], run(1)).headline
+
+
+def test_a_nat_that_passes_a_fault_on_makes_nothing_of_it() -> None:
+    back, front = finding(1, "body-cut-connection", streams=1), finding(2, "body-cut-connection", caused_by="F1")
+    back.connection, front.connection = ConnectionRef(0, "c:1", "s:0"), ConnectionRef(1, "c:1", "s:1")
+    assert "What became of it" not in verdict([back, front], run(1)).headline
+
+
+def test_a_proxy_whose_both_sides_were_seen_is_named() -> None:
+    race = finding(1, "proxy-upstream-race", streams=1)
+    race.who, race.details = ["proxy", "server"], {"proxy_address": "10.0.0.9:80"}
+    assert "at fault: the proxy (10.0.0.9:80)." in verdict([race], run(1)).headline
+
+
+def test_calls_whose_ends_are_not_shown_are_hit() -> None:
+    unseen = finding(1, "call-end-unseen", count=2)
+    unseen.connection, unseen.who, unseen.details = None, ["unknown"], {"paths": ["/a.B/C"]}
+    told = verdict([unseen], run(5, 3))
+    assert told.headline == "2 of 5 gRPC calls are hit: Title of call-end-unseen. Who is at fault is not shown."
+    assert told.blast.paths == ["/a.B/C"]
+
+
+def test_of_equal_causes_the_better_proven_comes_first() -> None:
+    sure, guess = finding(2, "rst-midbody", streams=2), finding(1, "stream-stalled", streams=2)
+    guess.certainty = "possible"
+    below = finding(3, "grpc-deadline", "warning", streams=2, caused_by="F1")
+    assert verdict([sure, guess, below], run(9)).root_causes == ["F2", "F1"]
+
+
+def test_a_client_that_is_content_with_broken_bytes_is_a_headline_of_its_own() -> None:
+    cut = finding(1, "grpc-message-truncated", streams=1)
+    content = finding(2, "client-accepts-broken-bytes", "info", streams=1, caused_by="F1")
+    assert verdict([cut, content], run(1)).headline.startswith("The wire was broken and the client was most likely")
+    content.certainty = "possible"
+    assert verdict([cut, content], run(1)).headline.startswith("The only gRPC call is hit:")
+
+
 def test_from_bytes() -> None:
     capture = Capture()
     connection = capture.connect().hello()

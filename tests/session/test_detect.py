@@ -393,6 +393,15 @@ def test_forced() -> None:
         assert done.session.h2.violations == []
 
 
+def test_forced_a_server_may_greet_first() -> None:
+    sent = [b"".join(payload for side, payload in call().segments if side == one) for one in (CLIENT, SERVER)]
+    talk = Conversation().open().send(SERVER, sent[SERVER][:9]).send(CLIENT, PREFACE + sent[CLIENT])
+    done = every_way(talk.send(SERVER, sent[SERVER][9:]), forced=True)
+    assert done.session.h2.halves[CLIENT].preface is not None
+    assert done.log.totals.ok == 1
+    assert not done.accounting.skipped
+
+
 def test_forced_does_not_make_tls_or_http1_into_http2() -> None:
     talk = Conversation().open().send(CLIENT, TLS_HELLO).send(SERVER, TLS_HELLO)
     assert every_way(talk, forced=True).session.protocol == "tls"

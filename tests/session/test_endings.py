@@ -19,8 +19,9 @@ from h2_bytes import (
     rst,
 )
 
+from wirecase.http2.facts import DATA, HEADERS
 from wirecase.model import CLIENT, SERVER
-from wirecase.session.call import How, ended_with_headers, ended_without_trailers
+from wirecase.session.call import How
 
 NO_TRAILERS = (("grpc-status", "5"), ("grpc-message", "none"))
 
@@ -172,8 +173,9 @@ def test_a_healthy_call_is_counted_and_forgotten() -> None:
 def test_frames_that_tell_how() -> None:
     for make, without in ((ended_by_data, True), (trailers, False)):
         stream = decode(make()[0]).call.stream
-        assert ended_without_trailers(stream) is without
-        assert ended_with_headers(stream) is not without
+        assert stream.ended[SERVER]
+        assert (stream.ended_by[SERVER] == DATA) is without
+        assert (stream.ended_by[SERVER] == HEADERS) is not without
 
 
 # --- a reset and an end together -------------------------------------------------------------------------------------

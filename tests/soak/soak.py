@@ -1,8 +1,9 @@
 """A long run of the flight recorder: real grpcio and pyarrow.flight traffic, and faults at random times.
 
 ``python soak.py --minutes 30 [--seed N] [--folder DIR]`` prints what it measured as JSON and exits with 1 if a fault
-was not kept as a case, a byte was altered, the diagnosing process grew by more than a fifth in the second half, or a
-descriptor leaked.
+that a client felt was not kept as a case, a byte was altered, the diagnosing process grew by more than a fifth in the
+second half, or a descriptor leaked: during the second half, or from before the first connection to behind the last one.
+Faults that hit no call are told as ``unfelt``: there was nothing to keep of them.
 
 Clients go through ``wirecase record --cases`` and a relay that breaks things (`chaos.Chaos`) to servers in processes of
 their own. Every answer is held against what it must be.
@@ -46,6 +47,10 @@ DEADLINE = 3.0
 STALL = 5.0
 WINDOW = 6.0
 """Seconds after a fault in which what it broke has come to an end."""
+IDLE = 5.0
+"""Seconds in which processes have begun, and behind the last call in which connections come to their end."""
+SPARE = 12
+"""Descriptors that the diagnosing process may have more at the end: pipes to the process that makes cases."""
 LAST = 15.0
 """Seconds at the end without a fault."""
 
@@ -131,7 +136,7 @@ def grpc_client(target: str, books: Books, stop: threading.Event, rng: random.Ra
         try:
             right, size = call()
         except grpc.RpcError as error:
-            books.bad(kind, str(error.code()))
+            books.bad(kind, f"{error.code()}: {error.details()}"[:300])
             time.sleep(0.3)
         else:
             books.good(kind, size)
@@ -165,7 +170,7 @@ def flight_client(target: str, books: Books, stop: threading.Event, rng: random.
                 writer.close()  # tells why there is none
                 right = answer is not None and answer.to_pybytes() == hashlib.sha256(b"".join(parts)).digest()
         except (pa.ArrowException, OSError) as error:
-            books.bad(kind, type(error).__name__)
+            books.bad(kind, f"{type(error).__name__}: {error}"[:300])
             time.sleep(0.3)
         else:
             books.good(kind, count * size)
@@ -217,6 +222,19 @@ class Memory(threading.Thread):
                 "descriptors": [files[0], files[-1], max(files)],
             }
         return found
+
+
+def descriptors(pid: int) -> dict[str, int]:
+    """Return how many descriptors the diagnosing and the forwarding process hold."""
+    import psutil
+
+    root = psutil.Process(pid)
+    found = {"diagnosis": root.num_fds()}
+    for process in root.children(recursive=True):
+        if "resource_tracker" not in " ".join(process.cmdline()):
+            found["forwarding"] = process.num_fds()  # the first one that was begun
+            break
+    return found
 
 
 def _role(command: list[str], is_root: bool, number: int) -> str:
@@ -302,7 +320,8 @@ def judge(done: list[dict[str, Any]], kept: list[dict[str, Any]], books: Books) 
         }
         fault["felt"], fault["rules"] = len(felt), sorted(rules)
         if felt and not any(rule.startswith(RULES[fault["kind"]]) for rule in rules):
-            missed.append(fault)
+            told = [f"{kind} after {at - fault['at']:.3f} s: {why}" for at, kind, why in felt]
+            missed.append({**fault, "told": told})
     return missed
 
 
@@ -332,6 +351,8 @@ async def main() -> int:
         for number in range(count):
             own = random.Random(f"{asked.seed}/{kind}/{number}")
             clients.append(threading.Thread(target=client, args=(address, books, stop, own, asked.pause), daemon=True))
+    await asyncio.sleep(IDLE)  # until all processes have begun
+    before = [descriptors(recorder.pid) for recorder in recorders]
     for thread in (*watchers, *clients):
         thread.start()
     began = time.time()
@@ -340,7 +361,9 @@ async def main() -> int:
         stop.set()
         for thread in clients:
             await asyncio.to_thread(thread.join, 10)
+        await asyncio.sleep(IDLE)
         alive = [recorder.poll() is None for recorder in recorders]
+        after = [descriptors(one.pid) if here else {} for one, here in zip(recorders, alive, strict=True)]
         for recorder in recorders:
             recorder.terminate()
         reports = [await asyncio.to_thread(recorder.communicate) for recorder in recorders]
@@ -366,15 +389,22 @@ async def main() -> int:
         "altered": books.altered,
         "faults": dict(Counter(f"{one['side']} {one['kind']}" for one in done)),
         "felt": sum(bool(one["felt"]) for one in done),
+        "unfelt": [{key: one[key] for key in ("kind", "side", "rules")} for one in done if not one["felt"]],
         "missed": missed,
         "cases": sum(one["case"] is not None for one in kept),
         "not_kept": dict(Counter(one["why"] for one in kept if one["case"] is None)),
         "recorders_alive_at_the_end": alive,
+        "descriptors_before_and_after": list(zip(before, after, strict=True)),
         "memory": memory,
     }
     print(json.dumps(result, indent=1))
     leaking = [
         one for roles in memory.values() for one in roles.values() if one["descriptors"][1] > one["descriptors"][0] + 20
+    ]
+    leaking += [
+        {"before": first, "after": last}
+        for first, last in zip(before, after, strict=True)
+        if any(last.get(name, 0) > count + SPARE * (name == "diagnosis") for name, count in first.items())
     ]
     growing = [
         kind

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from capture_bytes import Packet, epb, idb, packets, pcap, pcap_header, pcap_record, pcapng, read, shb
 
+from wirecase.digest import Digest
 from wirecase.errors import InputError
 from wirecase.model import PacketBatch
 from wirecase.sources import Source, open_sources
-from wirecase.sources.raw import Digest
 from wirecase.sources.window import WINDOW
 
 

@@ -41,8 +41,8 @@ class Capture:
     def connect(self, client: str = "10.0.0.1:40000", server: str = "10.0.0.2:50051", **how: Any) -> Connection:
         return Connection(self, client, server, **how)
 
-    def diagnose(self) -> Diagnosis:
-        pipeline = Pipeline(Options([]))
+    def diagnose(self, options: Options | None = None) -> Diagnosis:
+        pipeline = Pipeline(options or Options([]))
         if self.packets:
             pipeline.feed(self._batch())
         return pipeline.finish([], [], interrupted=False)

@@ -107,6 +107,6 @@ def stretch_of(sent: list[tuple[int, bytes]], offsets: list[int], first: int, fl
         at[side] += len(data)
         bounds.append(bounds[-1] + len(data))
     numbers = np.arange(first + 1, first + 1 + len(sent))
-    return Stretch(
+    return Stretch.joined(
         0, b"".join(data for _, data in sent), np.array(bounds), np.array(sides), np.array(places), numbers, numbers - 1
     )

@@ -26,6 +26,7 @@ class Format(StrEnum):
     terminal = "terminal"
     json = "json"
     csv = "csv"
+    ndjson = "ndjson"
 
 
 def calls(
@@ -44,7 +45,7 @@ def calls(
         typer.Option("--limit", metavar="N", min=1, help="List at most N calls.", show_default=False),
     ] = None,
     shape: Annotated[
-        Format, typer.Option("--format", metavar="terminal|json|csv", help="What to print.")
+        Format, typer.Option("--format", metavar="terminal|json|csv|ndjson", help="What to print.")
     ] = Format.terminal,
     keylogs: Keylogs = None,
     ports: Ports = None,
@@ -85,7 +86,11 @@ def calls(
     diagnosis = found.diagnosis
     for failure in diagnosis.failures:
         running.tell(failure)
-    if shape is not Format.json and diagnosis.failures and not any(source.packets for source in diagnosis.sources):
+    if (
+        shape not in (Format.json, Format.ndjson)
+        and diagnosis.failures
+        and not any(source.packets for source in diagnosis.sources)
+    ):
         return UNREADABLE
     output.stream_to_stdout(_drawn(found, shape))
     if diagnosis.interrupted:
@@ -100,4 +105,8 @@ def _drawn(found: CallList, shape: Format) -> Iterator[str]:
         return call_table.json_text(found)
     if shape is Format.csv:
         return call_table.csv_text(found)
+    if shape is Format.ndjson:
+        from wirecase_cli.reports import ndjson
+
+        return ndjson.calls(found)
     return call_table.terminal(found, screen.of_stdout())

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from wirecase.errors import InputError, UsageError
-from wirecase_cli import output, running
-from wirecase_cli.commands.options import Keylogs, Ports, key_logs
+from wirecase_cli import engine, output, running
+from wirecase_cli.commands.options import CallPath, Force, Keylogs, Ports, ReportFile, key_logs
 
 if TYPE_CHECKING:
     from wirecase.comparing import Comparison
@@ -46,22 +45,11 @@ def compare(
     report: Annotated[
         Format, typer.Option("--format", metavar="terminal|json|markdown", help="What to print.")
     ] = Format.terminal,
-    file: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Write the report to FILE instead.", show_default=False),
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite FILE if it exists.")] = False,
+    file: ReportFile = None,
+    force: Force = False,
     keylogs: Keylogs = None,
     ports: Ports = None,
-    path: Annotated[
-        str | None,
-        typer.Option(
-            "--path",
-            metavar="P",
-            help="Only calls whose :path contains P, or matches it if P has * or ?.",
-            show_default=False,
-        ),
-    ] = None,
+    path: CallPath = None,
 ) -> int:
     """Compare both sides of a proxy: what it changed, and which hop is at fault.
 
@@ -97,9 +85,7 @@ def compare(
                 raise KeyboardInterrupt from None
             raise
         found.interrupted = found.interrupted or stop()
-        for source in found.sources:
-            if source.path in names and source.path not in inputs:
-                source.path = "-"
+        engine.rename(found, names, inputs)
     for failure in found.failures:
         running.tell(failure)
     text = _render(found, report, to_file=file is not None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,8 +9,21 @@ import typer
 
 from wirecase.errors import InputError, UsageError
 from wirecase_cli import engine, logs, moments, output, running
-from wirecase_cli.commands.options import Keylogs, Ports, Raw, Sources, key_logs, named
+from wirecase_cli.commands.options import (
+    CallPath,
+    FailingFrom,
+    FailOn,
+    Force,
+    Keylogs,
+    Ports,
+    Raw,
+    ReportFile,
+    Sources,
+    key_logs,
+    named,
+)
 from wirecase_cli.commands.schemas import Imports, Protos, Protosets, Reflect, schema_of
+from wirecase_cli.reports import formats
 
 if TYPE_CHECKING:
     from wirecase.model import Diagnosis
@@ -22,50 +34,23 @@ UNREADABLE = 3
 INTERRUPTED = 130
 
 
-class Format(StrEnum):
-    """What a report can be drawn as."""
-
-    terminal = "terminal"
-    json = "json"
-    markdown = "markdown"
-
-
-class FailOn(StrEnum):
-    """From which severity on findings make the exit status 1."""
-
-    never = "never"
-    info = "info"
-    warning = "warning"
-    error = "error"
-
-
-_FAILING = {
-    FailOn.never: frozenset[str](),
-    FailOn.info: frozenset({"info", "warning", "error"}),
-    FailOn.warning: frozenset({"warning", "error"}),
-    FailOn.error: frozenset({"error"}),
-}
-
-
 def diagnose(
     sources: Sources,
     report: Annotated[
-        Format, typer.Option("--format", metavar="terminal|json|markdown", help="What to print.")
-    ] = Format.terminal,
-    file: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Write the report to FILE instead.", show_default=False),
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite FILE if it exists.")] = False,
+        str,
+        typer.Option(
+            "--format",
+            metavar="|".join(formats.NAMES),
+            help="What to print (wirecase guide reports).",
+            autocompletion=formats.complete,
+        ),
+    ] = formats.NAMES[0],
+    file: ReportFile = None,
+    force: Force = False,
     keylogs: Keylogs = None,
     ports: Ports = None,
     raw: Raw = False,
-    fail_on: Annotated[
-        FailOn,
-        typer.Option(
-            "--fail-on", metavar="never|info|warning|error", help="Exit 1 on findings of this severity or worse."
-        ),
-    ] = FailOn.error,
+    fail_on: FailingFrom = FailOn.error,
     since: Annotated[
         str | None,
         typer.Option(
@@ -86,15 +71,7 @@ def diagnose(
             "--host", metavar="H", help="Only connections from or to this address, or address:port.", show_default=False
         ),
     ] = None,
-    path: Annotated[
-        str | None,
-        typer.Option(
-            "--path",
-            metavar="P",
-            help="Only calls whose :path contains P, or matches it if P has * or ?.",
-            show_default=False,
-        ),
-    ] = None,
+    path: CallPath = None,
     follow: Annotated[
         bool,
         typer.Option(
@@ -143,6 +120,7 @@ def diagnose(
     4 the report could not be written, 70 a defect of wirecase, 130 interrupted (what is known so far is printed).
     """
     running.check_stdin(sources, "diagnose")
+    form = formats.named(report)
     if file is not None:
         output.check_file(file, sources, force=force)
     sources = named(sources, raw=raw)
@@ -162,7 +140,7 @@ def diagnose(
         logs.check(log)
 
     with (
-        engine.readable(sources, unwrap, again=cross_check) as names,
+        engine.readable(sources, unwrap, again=cross_check or form.again) as names,
         running.interruptible(names) as stop,
         running.progress() as progress,
     ):
@@ -188,8 +166,12 @@ def diagnose(
                 schema=schema,
                 open=opener,
             )
+            listener = None if form.listener is None else form.listener()
+            on_call = None if listener is None else listener.on_call
             if cross_check:
-                found = engine.compared(options, opened, preferences, progress, stop)
+                found = engine.compared(options, opened, preferences, progress, stop, on_call)
+            elif on_call is not None:
+                found = pipeline.diagnose(options, progress=progress, stop=stop, opened=opened, on_call=on_call)
             else:
                 found = pipeline.diagnose(options, progress=progress, stop=stop, opened=opened)
         except InputError:
@@ -198,20 +180,24 @@ def diagnose(
             raise
         found.interrupted = found.interrupted or stop()
         engine.rename(found, names, sources)
-    if log is not None:
-        from wirecase import explaining
+        if log is not None:
+            from wirecase import explaining
 
-        found.log = explaining.match(found, logs.read_lines(log), str(log))
+            found.log = explaining.match(found, logs.read_lines(log), str(log))
+        ended = status(found, fail_on)
+        text = None
+        if form.machine or not found.failures or any(source.packets for source in found.sources):
+            job = formats.Job(ended, fail_on.value, file is not None, options, stop=stop, listener=listener)
+            text = formats.write(found, form, job)
     for failure in found.failures:
         running.tell(failure)
-    if report is not Format.json and found.failures and not any(source.packets for source in found.sources):
+    if text is None:
         return UNREADABLE
-    text = _render(found, report, to_file=file is not None)
     if file is not None:
         output.to_file(file, text)
     else:
         output.to_stdout(text)
-    return status(found, fail_on)
+    return ended
 
 
 def status(found: Diagnosis, fail_on: FailOn) -> int:
@@ -220,18 +206,4 @@ def status(found: Diagnosis, fail_on: FailOn) -> int:
         return INTERRUPTED
     if found.failures:
         return UNREADABLE
-    return FINDINGS if any(one.severity in _FAILING[fail_on] for one in found.findings) else OK
-
-
-def _render(found: Diagnosis, report: Format, *, to_file: bool) -> str:
-    if report is Format.json:
-        from wirecase_cli.reports import json_v1
-
-        return json_v1.render(found)
-    if report is Format.markdown:
-        from wirecase_cli.reports import case_notes, markdown
-
-        return markdown.render(found, case_notes.gather(found))
-    from wirecase_cli.reports import screen, terminal
-
-    return terminal.render(found, screen.plain() if to_file else screen.of_stdout())
+    return FINDINGS if any(one.severity in formats.failing(fail_on.value) for one in found.findings) else OK

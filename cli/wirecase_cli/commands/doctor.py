@@ -47,6 +47,11 @@ _MODULES = (
     ("typer", "typer", True, ""),
     ("rich", "rich", True, ""),
     ("numpy", "numpy", True, ""),
+    ("cryptography", "cryptography", True, ""),
+    ("h2", "h2", True, ""),
+    ("hpack", "hpack", True, ""),
+    ("jinja2", "jinja2", True, ""),
+    ("psutil", "psutil", True, ""),
     ("pyshark", "pyshark", False, "all but show --dissect works without it"),
     ("grpc", "grpcio", False, "wirecase probe looks with its own client alone, replay --to cannot go through grpcio"),
     ("compression.zstd", None, False, _NO_ZSTD)

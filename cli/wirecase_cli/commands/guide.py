@@ -13,12 +13,16 @@ from wirecase.errors import UsageError
 from wirecase_cli import output
 
 PAGES = {
+    "first-steps": "install, the incident that ships, a case, a replay, a test, a capture of your own",
     "capturing": "how to take a capture that can be diagnosed, and TLS keys",
     "evidence": "Envoy taps, gRPC binary logs, HAR and others: how to record them, what they lose",
     "reading-a-report": "what the parts of a report mean",
+    "reports": "all formats: SARIF and JUnit for CI, CSV, ndjson; the bundle to attach to a bug report",
     "filters": "the filter language of --where: fields, operators, examples",
     "tshark": "Wireshark as a second engine: unusual tunnels, a second count, one packet dissected",
     "replay": "a recorded fault served to a client: checks, expectations, recipes for tests",
+    "gauntlet": "a client through every fault that ships: the driver protocol, score card, known failures, CI",
+    "matrix": "what the current gRPC clients make of every fault, with versions and sources",
     "record": "a proxy that records, the flight recorder, hooks and metrics",
     "watch": "live traffic: interfaces, rights, hints, what is lost, lines and JSON for machines",
     "probe": "a live look at a server: its checks, keepalive, idle connections",

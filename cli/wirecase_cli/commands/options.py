@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -56,6 +57,35 @@ Where = Annotated[
         "filters).",
         show_default=False,
     ),
+]
+CallPath = Annotated[
+    str | None,
+    typer.Option(
+        "--path",
+        metavar="P",
+        help="Only calls whose :path contains P, or matches it if P has * or ?.",
+        show_default=False,
+    ),
+]
+ReportFile = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="FILE", help="Write the report to FILE instead.", show_default=False),
+]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite FILE if it exists.")]
+
+
+class FailOn(StrEnum):
+    """From which severity on findings make the exit status 1."""
+
+    never = "never"
+    info = "info"
+    warning = "warning"
+    error = "error"
+
+
+FailingFrom = Annotated[
+    FailOn,
+    typer.Option("--fail-on", metavar="never|info|warning|error", help="Exit 1 on findings of this severity or worse."),
 ]
 
 

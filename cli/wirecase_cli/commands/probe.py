@@ -12,6 +12,7 @@ import typer
 
 from wirecase.errors import UsageError
 from wirecase_cli import output, running
+from wirecase_cli.commands.options import Force
 
 if TYPE_CHECKING:
     from wirecase.probing import Probe, Request
@@ -107,7 +108,7 @@ def probe(
             show_default=False,
         ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite FILE if it exists.")] = False,
+    force: Force = False,
 ) -> int:  # fmt: skip
     """Look at a gRPC server from outside: TLS, HTTP/2, health, reflection, a call, how long connections live.
 

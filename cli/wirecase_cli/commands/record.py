@@ -10,8 +10,8 @@ import typer
 
 from wirecase.errors import UsageError
 from wirecase_cli import output, quantities, running
-from wirecase_cli.commands.diagnose import FailOn, status
-from wirecase_cli.commands.options import Keylogs, Ports, key_logs
+from wirecase_cli.commands.diagnose import status
+from wirecase_cli.commands.options import FailingFrom, FailOn, Force, Keylogs, Ports, key_logs
 
 if TYPE_CHECKING:
     from wirecase_cli.recorder import Wish
@@ -51,7 +51,7 @@ def record(
             "--output", "-o", metavar="FILE", help="Record everything to FILE, a pcapng file.", show_default=False
         ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite FILE if it exists.")] = False,
+    force: Force = False,
     cases: Annotated[
         Path | None,
         typer.Option(
@@ -154,12 +154,7 @@ def record(
         str | None,
         typer.Option("--duration", metavar="T", help="End after T (30s, 5m, 2h).", show_default=False),
     ] = None,
-    fail_on: Annotated[
-        FailOn,
-        typer.Option(
-            "--fail-on", metavar="never|info|warning|error", help="Exit 1 on findings of this severity or worse."
-        ),
-    ] = FailOn.never,
+    fail_on: FailingFrom = FailOn.never,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the final report only.")] = False,
 ) -> int:
     """Record what passes between a client and a server, and diagnose beside it.

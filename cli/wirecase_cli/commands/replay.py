@@ -12,7 +12,7 @@ import typer
 from wirecase.errors import UsageError
 from wirecase_cli import output, running
 from wirecase_cli.commands import replay_to
-from wirecase_cli.commands.options import Keylogs, Ports, key_logs
+from wirecase_cli.commands.options import Force, Keylogs, Ports, key_logs
 
 if TYPE_CHECKING:
     from wirecase.replay.judge import Criteria
@@ -148,7 +148,7 @@ def replay(
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Write the verdict to FILE instead.", show_default=False),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite FILE if it exists.")] = False,
+    force: Force = False,
     to: replay_to.To = None,
     through: replay_to.Through = replay_to.Sender.raw,
     yes: replay_to.Yes = False,

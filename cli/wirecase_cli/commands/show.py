@@ -15,6 +15,7 @@ from wirecase_cli.commands.schemas import Imports, Protos, Protosets, Reflect, s
 
 if TYPE_CHECKING:
     from wirecase.listing import CallList, Timeline
+    from wirecase.picturing import Picture
     from wirecase.pipeline import Options
     from wirecase.query import CallRow, Filter
 
@@ -62,6 +63,9 @@ def show(
         int, typer.Option("--limit", metavar="N", min=1, max=1000, help="With --where: show at most N calls.")
     ] = 10,
     payloads: Annotated[bool, typer.Option("--hex", help="Show the payloads of frames in hexadecimal.")] = False,
+    windows: Annotated[
+        bool, typer.Option("--windows", help="Draw the flow-control windows over time, of the call and its connection.")
+    ] = False,
     everything: Annotated[
         bool, typer.Option("--all", help="Show every frame; otherwise long runs of alike frames are summed up.")
     ] = False,
@@ -119,12 +123,15 @@ def show(
             )  # fmt: skip
             if stop():
                 raise KeyboardInterrupt
+            picture = _picture(options, found, rows, connection, progress, stop) if windows else None
     if connection is not None and not timelines:
         raise UsageError(f"there is no connection {connection}: the capture has {found.diagnosis.connections}")
     engine.rename(found.diagnosis, names, sources)
     for failure in found.diagnosis.failures:
         running.tell(failure)
-    output.stream_to_stdout(_drawn(found, timelines, shape, payloads=payloads, secrets=secrets, everything=everything))
+    output.stream_to_stdout(
+        _drawn(found, timelines, picture, shape, payloads=payloads, secrets=secrets, everything=everything)
+    )
     return UNREADABLE if found.diagnosis.failures else OK
 
 
@@ -187,13 +194,42 @@ def _chosen(found: CallList, *, call: int | None, filtered: bool) -> list[CallRo
     return rows
 
 
+def _picture(
+    options: Options,
+    found: CallList,
+    rows: list[CallRow],
+    connection: int | None,
+    progress: Callable[[int, int | None], None] | None,
+    stop: Callable[[], bool],
+) -> Picture:
+    """Read the sources once more for the windows of the calls, or of the connection."""
+    from wirecase import picturing
+
+    streams = list(dict.fromkeys((row.connection, row.stream) for row in rows))
+    limits = picturing.Limits(hops=max(len(streams), 1), neighbours=0, marks=0)
+    picture = picturing.picture(
+        options, found.diagnosis, connections=[] if connection is None else [connection], streams=streams,
+        limits=limits, progress=progress, stop=stop,
+    )  # fmt: skip
+    if stop():
+        raise KeyboardInterrupt
+    return picture
+
+
 def _drawn(
-    found: CallList, timelines: list[Timeline], shape: Format, *, payloads: bool, secrets: bool, everything: bool
+    found: CallList,
+    timelines: list[Timeline],
+    picture: Picture | None,
+    shape: Format,
+    *,
+    payloads: bool,
+    secrets: bool,
+    everything: bool,
 ) -> Iterator[str]:
     if shape is Format.json:
         from wirecase_cli.reports import timeline_json
 
-        yield timeline_json.render(timelines, found.diagnosis, payloads=payloads, secrets=secrets)
+        yield timeline_json.render(timelines, found.diagnosis, picture, payloads=payloads, secrets=secrets)
         return
     from wirecase_cli.reports import screen
     from wirecase_cli.reports.timeline import Diagram
@@ -203,3 +239,8 @@ def _drawn(
         if number:
             yield "\n"
         yield from Diagram(one, where, payloads=payloads, secrets=secrets, everything=everything).lines()
+        if picture is not None:
+            from wirecase_cli.reports import windows_listing
+
+            stream = None if one.row is None else one.row.stream
+            yield from windows_listing.lines(windows_listing.chosen(picture, one.connection.index, stream), where)

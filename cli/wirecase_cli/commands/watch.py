@@ -11,8 +11,8 @@ import typer
 
 from wirecase.errors import UsageError
 from wirecase_cli import output, running
-from wirecase_cli.commands.diagnose import FailOn, status
-from wirecase_cli.commands.options import Keylogs, Ports, key_logs
+from wirecase_cli.commands.diagnose import status
+from wirecase_cli.commands.options import FailingFrom, FailOn, Force, Keylogs, Ports, key_logs
 
 if TYPE_CHECKING:
     from wirecase.live import Setup, Watch
@@ -73,7 +73,7 @@ def watch(
             "--output", "-o", metavar="FILE", help="Keep the capture in FILE, as it comes.", show_default=False
         ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite FILE if it exists.")] = False,
+    force: Force = False,
     length: Annotated[
         float | None,
         typer.Option("--duration", metavar="SECONDS", min=0.1, help="End after so long.", show_default=False),
@@ -92,12 +92,7 @@ def watch(
     ] = False,
     keylogs: Keylogs = None,
     ports: Ports = None,
-    fail_on: Annotated[
-        FailOn,
-        typer.Option(
-            "--fail-on", metavar="never|info|warning|error", help="Exit 1 on findings of this severity or worse."
-        ),
-    ] = FailOn.error,
+    fail_on: FailingFrom = FailOn.error,
     tool: Annotated[
         Tool | None,
         typer.Option(
@@ -143,7 +138,7 @@ def watch(
         setup.descriptor = sys.__stdin__.fileno() if sys.__stdin__ is not None else 0
     watcher = Watch(setup)
     if report is Format.terminal and not plain and sys.stdout is not None and sys.stdout.isatty():
-        found = _on_screen(watcher)
+        found = _on_screen(watcher, setup)
     else:
         found = _as_lines(watcher, report)
     return _conclude(watcher, found, setup, report, fail_on)
@@ -170,11 +165,17 @@ def _list(tool: CaptureTool) -> int:
     return OK
 
 
-def _on_screen(watcher: Watch) -> Diagnosis:
+def _on_screen(watcher: Watch, setup: Setup) -> Diagnosis:
+    from wirecase_cli.keys import Keys
+    from wirecase_cli.reports.live_dissection import Dissector
     from wirecase_cli.reports.live_screen import Screen
 
-    with running.stoppable() as stop, Screen() as screen:
-        return watcher.run(screen.show, stop)
+    dissector = Dissector(setup.keep, setup.options.keylogs, setup.options.ports)
+    try:
+        with running.stoppable() as stop, Keys() as keys, Screen(keys=keys, dissector=dissector) as screen:
+            return watcher.run(screen.show, stop)
+    finally:
+        dissector.close()
 
 
 def _as_lines(watcher: Watch, report: Format) -> Diagnosis:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -12,6 +13,9 @@ from wirecase_cli.reports import hexview, outline, words
 from wirecase_cli.reports.drawing import DIM, MAX_TEXT, STYLE, fields, hanging, joined, safe, section, text, unwrapped
 from wirecase_cli.reports.screen import Screen
 
+if TYPE_CHECKING:
+    from wirecase.picturing import Picture
+
 MAX_CONSEQUENCES = 4
 """Consequences of one root cause that are explained with it; the tree has all of them."""
 MAX_EVIDENCE = 4
@@ -20,14 +24,20 @@ MAX_FIXES = 2
 ROWS = 6
 """Rows of primary evidence; what only explains or follows gets half of them."""
 
+_TOLD = {"fact": DIM, "missing": "bold"}
+
 _Place = tuple[int | None, int | None, int | None, str | None]
 
 
 class Block:
     """Draws one group of findings that share a root cause."""
 
-    def __init__(self, group: outline.Group, diagnosis: Diagnosis, screen: Screen) -> None:
+    def __init__(
+        self, group: outline.Group, diagnosis: Diagnosis, screen: Screen, picture: Picture | None = None
+    ) -> None:
+        """`picture` has the windows that findings are about, where there are such findings."""
         self._group = group
+        self._picture = picture
         self._consequences = [child for child in group.descendants() if child.first.severity != "info"]
         self._members = [one.first for one in (group, *self._consequences)]
         self._diagnosis = diagnosis
@@ -70,6 +80,7 @@ class Block:
         one = self._group.first
         for evidence in one.evidence[:MAX_EVIDENCE]:
             yield from self._evidence(one, evidence, ROWS if evidence.role == "primary" else ROWS // 2)
+        yield from self._windows(one)
 
     def _follows(self) -> Iterator[RenderableType]:
         for child in self._consequences[:MAX_CONSEQUENCES]:
@@ -82,6 +93,23 @@ class Block:
             evidence = self._decisive(one)
             if evidence is not None:
                 yield from self._evidence(one, evidence, ROWS // 2)
+            yield from self._windows(one)
+
+    def _windows(self, one: Finding) -> Iterator[RenderableType]:
+        """Picture the windows that a finding is about."""
+        if self._picture is None:
+            return
+        from wirecase_cli.reports import windows_words
+
+        screen = self._screen
+        for line in windows_words.told(self._picture, one.id, screen.width - 2, unicode=screen.unicode):
+            if line.kind == "title":
+                yield Text()
+                yield hanging("  ", text(safe(line.text), "underline"))
+            elif line.kind == "chart":
+                yield unwrapped((f"  {line.text}", ""))
+            else:
+                yield hanging("  → " if line.kind == "missing" else "  ", text(safe(line.text), _TOLD[line.kind]))
 
     def _decisive(self, one: Finding) -> Evidence | None:
         """Return the evidence that shows most, unless the reader has already seen what the finding rests on."""
@@ -125,7 +153,7 @@ class Block:
             if several:
                 yield hanging("  ", text(safe(name), "bold"))
             for finding_id, one in lines:
-                remark = "" if one.checked else "  (not checked against its source)"
+                remark = "" if one.checked else "  (not checked live)"
                 head = f"    {finding_id}  " if several else f"  {safe(name)}  "
                 yield hanging(head, joined((safe(one.code), "bold"), (remark, DIM)), DIM if several else "bold")
                 yield hanging(" " * len(head) if several else "    ", text(safe(one.text), "magenta"))

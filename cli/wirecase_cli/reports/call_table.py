@@ -5,10 +5,7 @@ All of them are drawn row by row, so a list may be of any length.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,7 +13,7 @@ from wirecase.grpc.status import status_name
 from wirecase.http2.facts import error_name
 from wirecase.listing import CallList
 from wirecase.query import CallRow
-from wirecase_cli.reports import escape, json_v1, times, words
+from wirecase_cli.reports import csv_rows, json_v1, times, words
 from wirecase_cli.reports.drawing import DIM
 from wirecase_cli.reports.lines import Part, draw, fit, fit_end, safe, wrap
 from wirecase_cli.reports.screen import Screen
@@ -24,7 +21,6 @@ from wirecase_cli.reports.screen import Screen
 SCHEMA = "wirecase/calls/1"
 
 _CALL, _TIME, _DURATION, _MESSAGES, _BYTES, _STATUS = 6, 12, 9, 6, 10, 6
-_FORMULA = re.compile(r"[=+\-@\t\r]")
 
 ENDINGS = {
     "trailers": "trailers",
@@ -178,35 +174,24 @@ def call(row: CallRow) -> dict[str, Any]:
     }
 
 
+COLUMNS = (
+    "call", "kind", "connection", "stream", "client", "server", "authority", "path", "status", "status_name", "http",
+    "content_type", "source", "packet", "started", "ended", "duration_ns", "messages_sent", "messages_received",
+    "bytes_sent", "bytes_received", "by", "how", "error_code", "error", "flag", "rules", "findings",
+)  # fmt: skip
+"""Of the CSV; later versions may add some at the end."""
+
+
 def csv_text(calls: CallList) -> Iterator[str]:
-    """Yield the rows as CSV (RFC 4180) with a head line; no cell is read as a formula."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\r\n")
-    names: list[str] | None = None
-    for row in calls:
-        flat = _flat(call(row))
-        if names is None:
-            names = list(flat)
-            writer.writerow(names)
-        writer.writerow([_cell(value) for value in flat.values()])
-        yield buffer.getvalue()
-        buffer.seek(0)
-        buffer.truncate()
+    """Yield the rows as CSV with a line of names, which is there even where there is no call."""
+    return csv_rows.lines(COLUMNS, (_flat(call(row)) for row in calls))
 
 
-def _flat(document: dict[str, Any]) -> dict[str, Any]:
+def _flat(document: dict[str, Any]) -> list[Any]:
     found: dict[str, Any] = {}
     for name, value in document.items():
         if isinstance(value, dict):
             found.update({f"{name}_{inner}": count for inner, count in value.items()})
         else:
             found[name] = value
-    return found
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    text = " ".join(value) if isinstance(value, list) else str(value)
-    text = escape.line(text)
-    return f"'{text}" if _FORMULA.match(text) else text
+    return [found[name] for name in COLUMNS]

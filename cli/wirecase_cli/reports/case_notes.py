@@ -6,6 +6,7 @@ import os
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from wirecase.model import Diagnosis
@@ -26,25 +27,29 @@ class CaseNotes:
     """The command that replays what was diagnosed; None where nothing can be."""
 
 
-def gather(found: Diagnosis) -> CaseNotes:
-    """Read the manifests of the sources that are cases, and see what can be replayed."""
+def gather(found: Diagnosis, folder: Path | None = None) -> CaseNotes:
+    """Read the manifests of the sources that are cases, and see what can be replayed.
+
+    `folder` is where relative paths start, if not in the working directory.
+    """
     from wirecase.case.manifest import read_manifest
     from wirecase.errors import InputError
 
-    notes = CaseNotes(replay=_replay(found))
+    notes = CaseNotes(replay=_replay(found, folder or Path()))
     for number, source in enumerate(found.sources):
-        if source.format.startswith("pcapng") and os.path.isfile(source.path):
+        path = os.path.join(folder or "", source.path)
+        if source.format.startswith("pcapng") and os.path.isfile(path):
             try:
-                notes.manifests[number] = read_manifest(source.path)
+                notes.manifests[number] = read_manifest(path)
             except InputError:
                 continue
     return notes
 
 
-def _replay(found: Diagnosis) -> str | None:
+def _replay(found: Diagnosis, folder: Path) -> str | None:
     from wirecase.replay.plan.scout import NOT_SERVED, is_problem
 
-    if len(found.sources) != 1 or not os.path.isfile(found.sources[0].path):
+    if len(found.sources) != 1 or not os.path.isfile(folder / found.sources[0].path):
         return None
     shown = [one for one in found.findings if one.connection is not None and is_problem(one)]
     if all(one.rule in NOT_SERVED for one in shown):

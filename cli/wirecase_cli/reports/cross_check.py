@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from wirecase.model import Compared, CrossCheck, Difference
 from wirecase_cli.reports import words
+
+if TYPE_CHECKING:
+    from wirecase.model import Compared, CrossCheck, Difference
 
 MAX_LINES = 8
 """Differences that a report for people lists; the JSON report has the first hundred."""

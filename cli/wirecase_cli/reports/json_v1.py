@@ -109,6 +109,7 @@ def _finding(finding: Finding, sources: list[SourceInfo]) -> dict[str, Any]:
         "explanation": finding.explanation,
         "who": finding.who,
         "caused_by": finding.caused_by,
+        "link": finding.link,
         "connection": connection
         and {"index": connection.index, "client": connection.client, "server": connection.server},
         "stream": finding.stream,

@@ -1,7 +1,8 @@
 """A live session on a terminal: redrawn twice a second, as high as the window allows.
 
 Connections and rates on top, errors by kind, what stands still, slow and open calls, windows, and the last findings
-below. Every text of a capture goes through `drawing.safe`.
+below. A key shows Wireshark's words about the packet of one of them. Every text of a capture goes through
+`drawing.safe`.
 """
 
 from __future__ import annotations
@@ -17,11 +18,15 @@ from rich.table import Table
 from rich.text import Text
 
 from wirecase.live import Board, News, Watch
+from wirecase_cli.keys import Keys
 from wirecase_cli.reports import live_words, words
 from wirecase_cli.reports.drawing import DIM, STYLE, SYMBOL, safe
+from wirecase_cli.reports.live_dissection import Dissector, Page
 from wirecase_cli.reports.times import clock, duration
 
 _KEPT = 50
+_KEYS = 9
+"""Findings that a key can choose."""
 _HEAD = 5
 """Rows of the top."""
 _SECOND = 2
@@ -35,13 +40,25 @@ class _Row:
     time: int | None
     text: str
     count: int
+    packet: int | None = None
+    """The packet of its evidence."""
+    port: int | None = None
+    """The server's, which speaks HTTP/2."""
+    key: int = 0
+    """The key that chooses it, which stays its own while it is among the newest; 0 for none."""
 
 
 class Screen:
     """Shows a watch; a context manager."""
 
-    def __init__(self, console: Console | None = None) -> None:
+    def __init__(
+        self, console: Console | None = None, *, keys: Keys | None = None, dissector: Dissector | None = None
+    ) -> None:
         self._console = console or Console()
+        self._keys = keys
+        self._dissector = dissector
+        self._key = 0
+        """The last key that was given to a finding."""
         self._rows: deque[tuple[int, _Row]] = deque(maxlen=_KEPT)
         """(id of the finding or hint, what is shown of it), the newest last."""
         self._picture = Picture()
@@ -60,10 +77,31 @@ class Screen:
 
     def show(self, watch: Watch) -> None:
         """Draw this moment."""
+        for key in self._keys.pressed() if self._keys is not None else "":
+            self._press(key, watch)
         for one in watch.live.news():
             self._note(one, watch)
         self._picture.take(watch, [row for _, row in reversed(self._rows)])
+        if self._keys is not None and self._keys.usable:
+            self._picture.numbered = True
+        self._picture.page = self._dissector.page if self._dissector is not None else None
         self._live.refresh()
+
+    def _press(self, key: str, watch: Watch) -> None:
+        """One key: a number dissects, q ends, the rest moves in a dissection or leaves it."""
+        dissector = self._dissector
+        if key == "q":
+            watch.leave()
+        elif dissector is None:
+            return
+        elif chosen := [row for _, row in self._rows if row.key and str(row.key) == key]:
+            dissector.ask(chosen[0].packet, chosen[0].port)
+        elif dissector.page is not None:
+            steps = {"j": 1, "k": -1, " ": 10, "b": -10}.get(key)
+            if steps is None:
+                dissector.leave()
+            else:
+                dissector.page.move(steps)
 
     def _note(self, one: News, watch: Watch) -> None:
         if one.finding is not None:
@@ -76,9 +114,14 @@ class Screen:
                     return
             where = live_words.place(found)
             text = f"{found.rule}: {found.title}" + (f" ({where})" if where else "")
-            self._rows.append(
-                (id(found), _Row(STYLE[found.severity], SYMBOL[found.severity], found.time, safe(text), one.count))
-            )
+            server = found.connection.server.rpartition(":")[2] if found.connection is not None else ""
+            row = _Row(STYLE[found.severity], SYMBOL[found.severity], found.time, safe(text), one.count,
+                       live_words.first_packet(found), int(server) if server.isdecimal() else None)  # fmt: skip
+            self._key = row.key = self._key % _KEYS + 1
+            for _, older in self._rows:
+                if older.key == row.key:
+                    older.key = 0
+            self._rows.append((id(found), row))
         elif one.hint is not None:
             text = one.hint.text if one.what == "hint" else f"no longer, after {live_words.seconds(one.seconds)}: "
             if one.what == "over":
@@ -95,6 +138,10 @@ class Picture:
         self._board: Board | None = None
         self._head: list[Text] = [Text("waiting for packets")]
         self._rows: list[_Row] = []
+        self.numbered = False
+        """Keys are heard: the last findings can be chosen by their numbers."""
+        self.page: Page | None = None
+        """What is shown instead of the tables."""
 
     def take(self, watch: Watch, rows: list[_Row]) -> None:
         """Take the numbers of this moment."""
@@ -114,6 +161,8 @@ class Picture:
             return list(self._head)
         room = max(height - _HEAD, 0)
         found: list[RenderableType] = [*self._head]
+        if self.page is not None:
+            return [*found, *_page(self.page, max(room - 1, 1))]
         tables = [
             ("stands still (hints, no verdict)", _hints(board), 4),
             ("findings by kind", _kinds(board), 6),
@@ -127,10 +176,27 @@ class Picture:
             if count > 0:
                 found.append(_table(title, lines[:count], width))
                 room -= count + _SECOND
-        last = [_last(row) for row in self._rows[: max(room - _SECOND, 0)]]
+        last = [
+            [*([Text(str(row.key or ""), DIM)] if self.numbered else []), *_last(row)]
+            for row in self._rows[: max(room - _SECOND, 0)]
+        ]
         if last:
-            found.append(_table("last findings", last, width))
+            keys = " (1-9: what Wireshark says of its packet; q ends)" if self.numbered else ""
+            found.append(_table(f"last findings{keys}", last, width))
         return [Group(*found)]
+
+
+def _page(page: Page, height: int) -> list[RenderableType]:
+    """Draw a page from where it was scrolled to."""
+    count = len(page.lines)
+    where = f" {page.top + 1}-{min(page.top + height, count)} of {count}" if count > height else ""
+    texts = [
+        Text(f"{page.title}{where} (j, k, space, b: scroll; another key: back)", "bold"),
+        *(Text(line) for line in page.lines[page.top : page.top + height]),
+    ]
+    for text in texts:
+        text.no_wrap, text.overflow = True, "ellipsis"
+    return [*texts]
 
 
 def _head(watch: Watch, board: Board) -> list[Text]:

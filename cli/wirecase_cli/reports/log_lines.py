@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from wirecase.model import Diagnosis, LogLine, LogReport
+from wirecase.model import Diagnosis
 from wirecase_cli.reports import escape, words
 from wirecase_cli.reports.times import rfc3339
+
+if TYPE_CHECKING:
+    from wirecase.model import LogLine, LogReport
 
 MOST_SHOWN = 12
 """Kinds of lines that the terminal and Markdown show; JSON has all that are kept."""

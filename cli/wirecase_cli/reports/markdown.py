@@ -7,11 +7,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import groupby
+from typing import TYPE_CHECKING
 
-from wirecase.model import Diagnosis, Evidence, Finding, LogReport
+from wirecase.model import Diagnosis, Evidence, Finding
 from wirecase_cli.reports import case_notes, cross_check, escape, hexview, log_lines, outline, words
 from wirecase_cli.reports.case_notes import CaseNotes
 from wirecase_cli.reports.escape import cut, markdown_block, markdown_code, markdown_inline
+
+if TYPE_CHECKING:
+    from wirecase.model import LogReport
+    from wirecase.picturing import Picture
 
 MAX_TEXT = 600
 MAX_ROOTS = 20
@@ -25,12 +31,15 @@ MAX_REMARKS = 30
 MAX_EVIDENCE = 3
 
 
-def render(diagnosis: Diagnosis, notes: CaseNotes | None = None) -> str:
-    """Return the report as Markdown with a newline at its end; `notes` tell of cases and how to replay them."""
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(_lines(diagnosis, notes or CaseNotes()))) + "\n"
+def render(diagnosis: Diagnosis, notes: CaseNotes | None = None, picture: Picture | None = None) -> str:
+    """Return the report as Markdown with a newline at its end.
+
+    `notes` tell of cases and how to replay them; `picture` has the windows that findings are about.
+    """
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(_lines(diagnosis, notes or CaseNotes(), picture))) + "\n"
 
 
-def _lines(diagnosis: Diagnosis, notes: CaseNotes) -> Iterator[str]:
+def _lines(diagnosis: Diagnosis, notes: CaseNotes, picture: Picture | None) -> Iterator[str]:
     arranged = outline.of(diagnosis)
     verdict, blast = diagnosis.verdict, diagnosis.verdict.blast
     yield f"## wirecase: {_inline(verdict.headline)}"
@@ -60,7 +69,9 @@ def _lines(diagnosis: Diagnosis, notes: CaseNotes) -> Iterator[str]:
         for root in arranged.roots[:MAX_TREES]:
             yield from _tree(root, 0)
         yield from _more(len(arranged.roots) - MAX_TREES, "root cause")
-        yield from _roots(arranged.roots, diagnosis)
+        yield from _roots(arranged.roots, diagnosis, picture)
+        if picture is not None and not picture.hops:
+            yield from ("", *map(_inline, picture.remarks))
     if arranged.limits:
         yield from ("", "### What this capture cannot show", "")
         for group in arranged.limits[:MAX_LIMITS]:
@@ -113,11 +124,11 @@ def _item(group: outline.Group) -> str:
     return text + ")"
 
 
-def _roots(roots: list[outline.Group], diagnosis: Diagnosis) -> Iterator[str]:
+def _roots(roots: list[outline.Group], diagnosis: Diagnosis, picture: Picture | None) -> Iterator[str]:
     """Tell root causes in full: the first one open, the others folded, and only as many as a comment can hold."""
     length = 0
     for number, root in enumerate(roots[:MAX_ROOTS]):
-        lines = list(_root(root, diagnosis))
+        lines = list(_root(root, diagnosis, picture))
         size = sum(map(len, lines)) + len(lines)
         if number and length + size > MAX_LENGTH:
             yield from ("", "Further root causes are in the tree above, and in full in the JSON report.")
@@ -129,7 +140,7 @@ def _roots(roots: list[outline.Group], diagnosis: Diagnosis) -> Iterator[str]:
             yield from _folded(f"{root.first.id} {root.first.rule}", lines)
 
 
-def _root(group: outline.Group, diagnosis: Diagnosis) -> Iterator[str]:
+def _root(group: outline.Group, diagnosis: Diagnosis, picture: Picture | None) -> Iterator[str]:
     one = group.first
     members = [one, *(child.first for child in group.descendants() if child.first.severity != "info")]
     yield from ("", f"### {one.id} {_inline(one.title)}", "")
@@ -151,12 +162,30 @@ def _root(group: outline.Group, diagnosis: Diagnosis) -> Iterator[str]:
     for member in members[:4]:
         for evidence in member.evidence[:MAX_EVIDENCE] if member is one else _some(hexview.decisive(member)):
             yield from _evidence(member, evidence, diagnosis)
+        if picture is not None:
+            yield from _windows(picture, member)
     yield from _clients(members)
     yield ""
     yield from _labelled("Retry", words.retries(members))
     yield from _labelled("To do", words.fixes(members))
     if one.references:
         yield f"See {'; '.join(_inline(each) for each in one.references)}."
+
+
+def _windows(picture: Picture, one: Finding) -> Iterator[str]:
+    """Picture the windows that a finding is about."""
+    from wirecase_cli.reports import windows_words
+
+    told = windows_words.told(picture, one.id, windows_words.WIDTH)
+    for kind, lines in groupby(told, key=lambda line: line.kind):
+        texts = [line.text for line in lines]
+        yield ""
+        if kind == "chart":
+            yield markdown_block(texts)
+        elif kind == "title":
+            yield from (_inline(text) for text in texts)
+        else:
+            yield from (f"- {_inline(text)}" for text in texts)
 
 
 def _some(one: Evidence | None) -> list[Evidence]:
@@ -196,7 +225,7 @@ def _clients(members: list[Finding]) -> Iterator[str]:
     yield from ("", "What the clients log:", "", "| client | finding | code | text |", "|---|---|---|---|")
     for name, lines in clients.items():
         for finding_id, one in lines:
-            remark = "" if one.checked else " (not checked against its source)"
+            remark = "" if one.checked else " (not checked live)"
             text = markdown_code(cut(one.text, MAX_TEXT), cell=True) if one.text else ""
             code = markdown_inline(one.code, cell=True)
             yield f"| {markdown_inline(name, cell=True)} | {finding_id} | {code} | {text}{remark} |"

@@ -13,7 +13,7 @@ from typing import Any
 from wirecase.model import Diagnosis, Finding, Severity
 
 _ORDER: dict[Severity, int] = {"error": 0, "warning": 1, "info": 2}
-_TELLING = ("flag", "error_code", "http_status", "grpc_status", "content_type")
+TELLING = ("flag", "error_code", "http_status", "grpc_status", "content_type")
 """Details that make two findings of one rule different stories."""
 
 
@@ -117,7 +117,7 @@ class _Tree:
     @property
     def story(self) -> tuple[Any, ...]:
         one = self.finding
-        facts = tuple(str(one.details.get(name)) for name in _TELLING)
+        facts = tuple(str(one.details.get(name)) for name in TELLING)
         return one.rule, one.severity, tuple(one.who), facts, frozenset(child.story for child in self.children)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping
 
+from wirecase.live import Hint
 from wirecase.model import Finding
 from wirecase.recording.cases import Outcome
 from wirecase.recording.session import State
@@ -20,6 +21,15 @@ def finding(one: Finding, count: int) -> str:
     stream = f" stream {one.stream}" if one.stream else ""
     again = f" (met {count:,} times)" if count > 1 else ""
     return f"{clock(one.time)}  {one.severity:<7} {one.rule}{where}{ends}{stream}: {line(one.title)}{again}"
+
+
+def hint(one: Hint, now: int, seconds: float, *, over: bool) -> str:
+    """Return what stands still for so many seconds, or no longer does, in one line: it is no verdict."""
+    where = f" {line(one.path)}" if one.path else ""
+    ends = f" {one.connection.client} > {one.connection.server}"
+    stream = f" stream {one.stream}" if one.stream else ""
+    word = "over" if over else "hint"
+    return f"{clock(now)}  {word:<7} {one.kind}{where}{ends}{stream}: {line(one.text)} (for {seconds:.1f} s)"
 
 
 def case(outcome: Outcome) -> str:

@@ -39,7 +39,7 @@ def of_stdout() -> Screen:
     return Screen(
         width=min(max(width, MIN_WIDTH), MAX_WIDTH),
         color=_color(terminal=terminal),
-        unicode=_can_show(getattr(stream, "encoding", None) or "utf-8", "✗├─…"),
+        unicode=_can_show(getattr(stream, "encoding", None) or "utf-8", "✗├─…█▁░×"),
     )
 
 

@@ -6,17 +6,22 @@ Colour only repeats what a word and a symbol already say. `drawing` keeps the ca
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 from rich.tree import Tree
 
-from wirecase.model import Diagnosis, LogReport
+from wirecase.model import Diagnosis
 from wirecase_cli.reports import cross_check, log_lines, outline, words
 from wirecase_cli.reports.block import Block
 from wirecase_cli.reports.drawing import DIM, STYLE, SYMBOL, fields, hanging, joined, printed, safe, section, text
 from wirecase_cli.reports.screen import Screen
+
+if TYPE_CHECKING:
+    from wirecase.model import LogReport
+    from wirecase.picturing import Picture
 
 MAX_BLOCKS = 6
 """Root causes that are told in full; what is beyond stands in the tree."""
@@ -29,12 +34,15 @@ MAX_PATHS = 4
 MAX_STATUSES = 12
 
 
-def render(diagnosis: Diagnosis, screen: Screen) -> str:
-    """Return the report as text for `screen`, with a newline at its end."""
-    return printed(_parts(diagnosis, screen), screen)
+def render(diagnosis: Diagnosis, screen: Screen, picture: Picture | None = None) -> str:
+    """Return the report as text for `screen`, with a newline at its end.
+
+    `picture` has the windows that findings are about (`wirecase_cli.reports.windows.gather`).
+    """
+    return printed(_parts(diagnosis, screen, picture), screen)
 
 
-def _parts(diagnosis: Diagnosis, screen: Screen) -> Iterator[RenderableType]:
+def _parts(diagnosis: Diagnosis, screen: Screen, picture: Picture | None) -> Iterator[RenderableType]:
     arranged = outline.of(diagnosis)
     yield _head(diagnosis)
     yield from _verdict(diagnosis, arranged)
@@ -43,11 +51,14 @@ def _parts(diagnosis: Diagnosis, screen: Screen) -> Iterator[RenderableType]:
         yield from (_tree(root) for root in arranged.roots[:MAX_TREES])
         yield from _more(len(arranged.roots) - MAX_TREES, "root cause")
         for root in arranged.roots[:MAX_BLOCKS]:
-            yield from Block(root, diagnosis, screen).parts()
+            yield from Block(root, diagnosis, screen, picture).parts()
         if len(arranged.roots) > MAX_BLOCKS:
             more = len(arranged.roots) - MAX_BLOCKS
             yield Text()
             yield text(f"{more} more root causes are not told here in full; --format json has all of it.", DIM)
+        if picture is not None and not picture.hops:
+            yield Text()
+            yield from (text(remark, DIM) for remark in picture.remarks)
     if arranged.limits:
         yield section("What this capture cannot show")
         yield from (_limit(group) for group in arranged.limits[:MAX_LIMITS])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wirecase.listing import Timeline
 from wirecase.listing.events import Event, Fold
@@ -12,14 +12,24 @@ from wirecase.model import SIDE_NAMES, Diagnosis, Mark
 from wirecase_cli.reports import call_table, json_v1, masking, payload_lines, times
 from wirecase_cli.reports.timeline import has_secrets
 
+if TYPE_CHECKING:
+    from wirecase.picturing import Picture
+
 SCHEMA = "wirecase/timeline/1"
 
 
-def render(timelines: Sequence[Timeline], diagnosis: Diagnosis, *, payloads: bool, secrets: bool) -> str:
-    """Return the timelines as JSON text in pure ASCII."""
+def render(
+    timelines: Sequence[Timeline],
+    diagnosis: Diagnosis,
+    picture: Picture | None = None,
+    *,
+    payloads: bool,
+    secrets: bool,
+) -> str:
+    """Return the timelines as JSON text in pure ASCII; with a `picture`, windows over time too."""
     document = json_v1.report(diagnosis)
     head = {"schema": SCHEMA} | {name: document[name] for name in ("version", "interrupted", "failures", "sources")}
-    body = [_timeline(one, payloads=payloads, secrets=secrets) for one in timelines]
+    body = [_timeline(one, payloads=payloads, secrets=secrets) | _windows(one, picture) for one in timelines]
     return json.dumps({**head, "timelines": body}, allow_nan=False, indent=2) + "\n"
 
 
@@ -46,6 +56,17 @@ def _timeline(timeline: Timeline, *, payloads: bool, secrets: bool) -> dict[str,
         ],
         "events": events,
     }
+
+
+def _windows(timeline: Timeline, picture: Picture | None) -> dict[str, Any]:
+    """Return the windows of a call and its connection, or of a whole connection, where they were asked for."""
+    if picture is None:
+        return {}
+    from wirecase_cli.reports import windows_json, windows_listing
+
+    stream = None if timeline.row is None else timeline.row.stream
+    chosen = windows_listing.chosen(picture, timeline.connection.index, stream)
+    return {"windows": [windows_json.series(one) for one in chosen]}
 
 
 def _place(mark: Mark) -> dict[str, Any]:

@@ -13,11 +13,14 @@ WHOLE_CONNECTION = frozenset({
 """Faults that only all streams of their connection show."""
 
 _NO_TLS = "a case holds no TLS: what was inside of it is shown in the clear"
+_ONE_LEG = "a case hides the addresses that tell the legs of a call apart"
 NOT_CARRIED = {
     "tls-alert": _NO_TLS,
     "tls-handshake-failed": _NO_TLS,
     "tls-no-alpn-h2": _NO_TLS,
     "tls-truncated": _NO_TLS,
+    "proxy-legs-disagree": _ONE_LEG,
+    "proxy-upstream-race": _ONE_LEG,
     "tcp-peer-silent": "a case shows retransmissions only of the last segment",
     "tcp-retransmission-storm": "a case holds every segment once",
     "tcp-zero-window": "a case shows a closed window only at the very end",

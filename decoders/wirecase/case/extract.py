@@ -24,10 +24,10 @@ from wirecase.case.manifest import shown as printable
 from wirecase.case.pcapng import annotate, section
 from wirecase.case.plan import Plan
 from wirecase.case.redaction import Masks
-from wirecase.case.select import Neighbours, Scout, Selection, findings_of, plan_of
-from wirecase.errors import InputError, WirecaseError
+from wirecase.case.select import MOST_CALLS, Neighbours, Scout, Selection, findings_of, plan_of
+from wirecase.errors import InputError, UsageError, WirecaseError
 from wirecase.model import Diagnosis, Finding
-from wirecase.pipeline import Options, diagnose
+from wirecase.pipeline import OnCall, Options, diagnose
 from wirecase.session.session import Session
 from wirecase.sources import Open, open_sources
 
@@ -71,6 +71,8 @@ class Request:
     """The command, without names of files, for the manifest."""
     keylogs: list[str] = field(default_factory=list)
     """TLS keys; the case is written without TLS and without them."""
+    on_call: OnCall | None = None
+    """Told of the calls of the case, for a report about it."""
 
 
 @dataclass(slots=True)
@@ -86,8 +88,17 @@ class Extracted:
     not_carried: list[Match]
     notes: list[dict[str, object]]
     manifest: Manifest
-    findings: list[Finding]
-    """Those of the case."""
+    diagnosis: Diagnosis
+    """That of the case, for reports about it."""
+    recording: Diagnosis
+    """That of the recording: nothing in it is redacted."""
+    texts: list[bytes]
+    """What stands in the case on purpose although it may hold a removed value: the paths of calls."""
+
+    @property
+    def findings(self) -> list[Finding]:
+        """Those of the case."""
+        return self.diagnosis.findings
 
 
 def extract(
@@ -109,30 +120,46 @@ def extract(
         body.flush()
         if not made.packets:
             raise CannotCarryError("the capture holds no packet of what was chosen")
-        again = diagnose(Options([body.name], ports=request.ports))
+        again = diagnose(Options([body.name], ports=request.ports), on_call=request.on_call)
         matches = compare(chosen, again.findings, made.connections, plan)
         _judge(found, matches, again)
         manifest = _manifest(request, found, again, matches, made, masks)
-        return _finish(request, body, manifest, matches, made, again, search)
+        return _finish(request, body, manifest, matches, made, found, again, search)
 
 
 def _choose(sources: list[str], request: Request, progress: Progress | None) -> tuple[Diagnosis, list[Finding], Plan]:
     """Diagnose the recording and settle what to keep."""
     selection = request.selection
-    scout = Scout(selection)
-    options = Options(list(sources), keylogs=request.keylogs, ports=request.ports, open=request.open)
-    found = diagnose(
-        options, progress=progress, closed=scout.closed, on_call=scout.on_call if selection.by_call else None
-    )
+    found, scout = _scouted(sources, request, selection, progress)
+    if not found.findings and not selection.by_call and selection.finding is None:
+        calls = found.calls.total
+        if not calls:
+            raise CannotCarryError("the capture shows no fault and no gRPC call: there is nothing to make a case of")
+        if calls > MOST_CALLS:
+            raise UsageError(
+                f"the capture shows no fault, and a case cannot hold all of {calls:,} calls: choose some with --where"
+            )
+        selection = Selection(where=lambda call, named: True)
+        found, scout = _scouted(sources, request, selection, progress)
     chosen = findings_of(found, scout)
     plan = plan_of(chosen, scout)
     if not plan.connections:
         named = f"{chosen[0].id} {chosen[0].rule}" if chosen else "what was asked for"
         reason = (why_not(chosen[0].rule) if chosen else None) or "it stands on no connection"
         raise CannotCarryError(f"{named} cannot be shown in a case: {reason}")
-    if selection.context:
+    if request.selection.context:
         _add_neighbours(sources, request, plan)
     return found, chosen, plan
+
+
+def _scouted(
+    sources: list[str], request: Request, selection: Selection, progress: Progress | None
+) -> tuple[Diagnosis, Scout]:
+    """Diagnose the recording; note the calls if some were asked for, which takes a multiple of the time."""
+    scout = Scout(selection)
+    options = Options(list(sources), keylogs=request.keylogs, ports=request.ports, open=request.open)
+    on_call = scout.on_call if selection.by_call else None
+    return diagnose(options, progress=progress, closed=scout.closed, on_call=on_call), scout
 
 
 def _add_neighbours(sources: list[str], request: Request, plan: Plan) -> None:
@@ -208,8 +235,8 @@ def _manifest(
 
 
 def _finish(
-    request: Request, body: IO[bytes], manifest: Manifest, matches: list[Match], made: Cut, again: Diagnosis,
-    search: Search | None,
+    request: Request, body: IO[bytes], manifest: Manifest, matches: list[Match], made: Cut, found: Diagnosis,
+    again: Diagnosis, search: Search | None,
 ) -> Extracted:  # fmt: skip
     """Annotate, search, and put the file in its place."""
     head = section(comments_of(manifest, sentence(manifest)), f"wirecase {__version__}")
@@ -239,9 +266,11 @@ def _finish(
         if os.path.exists(name):
             os.unlink(name)
         raise
+    read = again.sources[0]
+    read.path, read.digest, read.bytes = str(request.target), digest, size  # comments are no packets: the rest holds
     return Extracted(
         request.target, size, digest, made.packets, matches, [one for one in matches if one.shown is None],
-        made.notes, manifest, again.findings,
+        made.notes, manifest, again, found, made.paths,
     )  # fmt: skip
 
 

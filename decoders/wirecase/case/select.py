@@ -23,7 +23,7 @@ CallFilter = Callable[[Call, list[Finding]], bool]
 
 @dataclass(slots=True)
 class Selection:
-    """What was asked for. Without anything: the first root cause with all that it explains."""
+    """What was asked for. Without anything: the first root cause with all that it explains, or else all calls."""
 
     finding: str | None = None
     """``F1`` …"""
@@ -96,14 +96,14 @@ def findings_of(found: Diagnosis, scout: Scout) -> list[Finding]:
 
 
 def _first(found: Diagnosis) -> str:
-    """Return the root cause that matters most: limits of the capture are none if there is anything else."""
+    """Return the root cause that matters most: limits of the capture are none if there is anything else.
+
+    There is at least one finding.
+    """
     faults = [one.id for one in found.findings if not one.rule.startswith("obs-")]
     roots = [one for one in found.verdict.root_causes if one in faults]
     carried = [one.id for one in found.findings if why_not(one.rule) is None]
-    for choice in (roots, carried, faults, [one.id for one in found.findings]):
-        if choice:
-            return choice[0]
-    raise UsageError("nothing was found to make a case of: name a call with --call")
+    return next(choice[0] for choice in (roots, carried, faults, [one.id for one in found.findings]) if choice)
 
 
 def _with_chain(one: Finding, findings: list[Finding], by_id: dict[str, Finding]) -> list[Finding]:

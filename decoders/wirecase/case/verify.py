@@ -50,6 +50,14 @@ def verify(path: str) -> Verified:
     return checked
 
 
+def shapes_in(path: str, manifest: Manifest) -> list[str]:
+    """Return what looks like a secret in a report about the case that `manifest` is of, one line for each kind."""
+    secrets = _Secrets()
+    secrets.look_through(path)
+    allowed = _allowed(manifest)
+    return [f"{kind}, {count} times" for kind, count in secrets.kinds.items() if kind not in allowed]
+
+
 def _differences(manifest: Manifest, found: Diagnosis) -> list[str]:
     told = {_key(one): one for one in manifest["findings"]}
     now = {_key(one): one for one in (dict(finding_json(finding)) for finding in found.findings)}

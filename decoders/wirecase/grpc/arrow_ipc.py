@@ -1,8 +1,7 @@
 """What the metadata of an Arrow IPC message says: a schema's columns, or how many rows a record batch holds.
 
 Theory (https://arrow.apache.org/docs/format/Columnar.html, ``Message.fbs``, ``Schema.fbs``). The metadata is a
-flatbuffer: an offset to the root table; each table points back to its vtable, which tells where in the table a slot
-lies (0: absent). In a stream (and in FlightInfo.schema) ``FF FF FF FF`` and a length may stand before it. Any bytes are
+flatbuffer. In a stream (and in FlightInfo.schema) ``FF FF FF FF`` and a length may stand before it. Any bytes are
 taken: what does not hold to the format gives None.
 """
 
@@ -11,7 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from struct import Struct, error
 
-_I32, _U32, _U16, _I64, _I16 = Struct("<i"), Struct("<I"), Struct("<H"), Struct("<q"), Struct("<h")
+from wirecase.grpc.flatbuffer import Flatbuffer
+
+_I32, _U32, _I64, _I16 = Struct("<i"), Struct("<I"), Struct("<q"), Struct("<h")
 _CONTINUATION = b"\xff\xff\xff\xff"
 KINDS = {1: "Schema", 2: "DictionaryBatch", 3: "RecordBatch", 4: "Tensor", 5: "SparseTensor"}
 _VERSION, _HEADER_TYPE, _HEADER, _BODY_LENGTH = 0, 1, 2, 3  # slots of Message
@@ -58,42 +59,14 @@ class ArrowMessage:
     buffers: int | None = None
 
 
-class _Buffer:
+class _Message(Flatbuffer):
     def __init__(self, data: bytes) -> None:
-        self._data = data
+        super().__init__(data)
         self._left = COLUMNS_LIMIT
-
-    def u32(self, at: int) -> int:
-        if at < 0:
-            raise IndexError
-        value: int = _U32.unpack_from(self._data, at)[0]
-        return value
-
-    def slot(self, table: int, slot: int) -> int:
-        """Return where the value of a table's slot lies, 0 if it is absent."""
-        if table < 0:
-            raise IndexError
-        vtable = table - _I32.unpack_from(self._data, table)[0]
-        if vtable < 0:
-            raise IndexError
-        size: int = _U16.unpack_from(self._data, vtable)[0]
-        entry = 4 + 2 * slot
-        if entry + 2 > size:
-            return 0
-        offset: int = _U16.unpack_from(self._data, vtable + entry)[0]
-        return table + offset if offset else 0
-
-    def follow(self, table: int, slot: int) -> int:
-        at = self.slot(table, slot)
-        return at + self.u32(at) if at else 0
-
-    def byte(self, table: int, slot: int) -> int:
-        at = self.slot(table, slot)
-        return self._data[at] if at else 0
 
     def number(self, table: int, slot: int, shape: Struct) -> int:
         at = self.slot(table, slot)
-        value: int = shape.unpack_from(self._data, at)[0] if at else 0
+        value: int = shape.unpack_from(self.data, at)[0] if at else 0
         return value
 
     def count(self, table: int, slot: int) -> int | None:
@@ -105,9 +78,9 @@ class _Buffer:
         if not at:
             return ""
         length = self.u32(at)
-        if at + 4 + length > len(self._data):
+        if at + 4 + length > len(self.data):
             raise IndexError
-        return self._data[at + 4 : at + 4 + min(length, _NAME_LIMIT)].decode("utf-8", "backslashreplace")
+        return self.data[at + 4 : at + 4 + min(length, _NAME_LIMIT)].decode("utf-8", "backslashreplace")
 
     def columns(self, table: int, slot: int, depth: int) -> tuple[list[Column], int]:
         """Return the fields that a slot lists, as many as there is room for, and how many there are."""
@@ -115,7 +88,7 @@ class _Buffer:
         if not vector or depth > _DEPTH_LIMIT:
             return [], 0
         count = self.u32(vector)
-        if 4 * count > len(self._data) - vector - 4:
+        if 4 * count > len(self.data) - vector - 4:
             raise IndexError
         found: list[Column] = []
         for at in range(vector + 4, vector + 4 + 4 * count, 4):
@@ -145,7 +118,7 @@ def read_message(data: bytes) -> ArrowMessage | None:
         data = data[8:]
     elif len(data) > 8 and 8 <= _U32.unpack_from(data)[0] == len(data) - 4:
         data = data[4:]  # before 0.15 there was no continuation marker
-    buffer = _Buffer(data)
+    buffer = _Message(data)
     try:
         message = buffer.u32(0)
         kind = buffer.byte(message, _HEADER_TYPE)

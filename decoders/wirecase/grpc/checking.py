@@ -34,7 +34,7 @@ class Undecodable(NamedTuple):
 class CheckedReader(MessageReader):
     """One side's messages; each is decoded once it is whole."""
 
-    __slots__ = ("_assembler", "_kind", "_schema", "checked", "strange", "undecodable", "undecodable_count")
+    __slots__ = ("_assembler", "_kind", "_schema", "checked", "undecodable", "undecodable_count")
 
     def __init__(
         self, side: int, budget: Budget, schema: Schema, kind: MessageType, looks: Budget, *, digest: bool = False
@@ -49,8 +49,6 @@ class CheckedReader(MessageReader):
         self.undecodable: list[Undecodable] = []
         """The first 10."""
         self.undecodable_count = 0
-        self.strange = 0
-        """Messages with fields, none of which their type knows."""
 
     @property
     def type_name(self) -> str:
@@ -85,8 +83,6 @@ class CheckedReader(MessageReader):
             return
         self.checked += 1
         view = draw(payload.data, self._schema, self._kind, cut=not payload.whole)
-        if view.nodes and not view.problem and view.unknown and not any(node.known for node in view.nodes):
-            self.strange += 1
         if not view.problem:
             return
         self.undecodable_count += 1

@@ -27,8 +27,8 @@ from wirecase.grpc.schema import (
 PACKAGE = "arrow.flight.protocol"
 SERVICE = f"/{PACKAGE}.FlightService/"
 DATA = f"{PACKAGE}.FlightData"
-HEADER_FIELD, BODY_FIELD = 2, 1000
-"""Of FlightData: the metadata of an Arrow IPC message, and its body."""
+HEADER_FIELD = 2
+"""Of FlightData: the metadata of an Arrow IPC message."""
 SCHEMA_FIELDS = {f"{PACKAGE}.FlightInfo": 1, f"{PACKAGE}.SchemaResult": 1, DATA: HEADER_FIELD}
 """Message types that hold an Arrow IPC message, and the number of the field."""
 

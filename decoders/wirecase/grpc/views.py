@@ -336,7 +336,3 @@ def draw(data: bytes, schema: Schema | None = None, kind: MessageType | None = N
     Without a type, bytes that are no message at all have a `View.problem`, which then accuses nobody.
     """
     return _Reader(data, schema, cut=cut).read(kind)
-
-
-GUESSED = ("varint", "fixed32", "fixed64", "text", "message", "bytes")
-"""Types of nodes that were guessed."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from wirecase.http2.facts import (
     CONTINUATION,
     END_HEADERS,
+    END_STREAM,
     MAX_HEADER_LIST_SIZE,
     PADDED,
     PRIORITY_FLAG,
@@ -97,6 +98,7 @@ class HeaderBlocks:
         self._facts.violate(
             "continuation-interleaved", frame.side, block.frame.stream, frame.excerpt(),
             frame=frame_name(frame.kind), expected_stream=block.frame.stream,
+            ends_stream=block.frame.flags & END_STREAM != 0,
         )  # fmt: skip
         self.join_late(frame.side)
 

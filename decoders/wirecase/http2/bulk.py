@@ -163,7 +163,7 @@ class Range:
         highest = facts.halves[CLIENT].highest_stream
         if opened[0] <= highest or (opened[1:] <= opened[:-1]).any():
             return False
-        return not self._walk.table.has_early and all(stream <= highest for stream in facts.streams)
+        return not self._walk.table.early.frames and all(stream <= highest for stream in facts.streams)
 
     def _within_limit(self) -> bool:
         """Tell whether MAX_CONCURRENT_STREAMS is never reached. Streams open before count as open to the end."""
@@ -339,7 +339,7 @@ class Range:
         closed = 0
         for row, count, top in zip(rows.tolist(), closed_before, highest[rows].tolist(), strict=True):
             if count > closed:
-                table.complete_all(closing[closed:count], kept)
+                table.closed.keep_all(closing[closed:count], kept)
                 closed = count
             if top > half.highest_stream:
                 half.highest_stream = top
@@ -349,7 +349,7 @@ class Range:
             if facts.opened != opened or now != is_open:
                 changes.append((row, facts.opened - opened, now - is_open))
         if closed < len(closing):
-            table.complete_all(closing[closed:], kept)
+            table.closed.keep_all(closing[closed:], kept)
         return changes
 
 

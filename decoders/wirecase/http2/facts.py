@@ -219,7 +219,8 @@ class Stream:
     """One stream. `headers` holds every block in order of arrival; what gRPC makes of it is a `Call`."""
 
     __slots__ = (
-        "bodies", "call", "data_bytes", "data_frames", "ended", "ended_by", "ending", "exchange", "headers", "id",
+        "before_headers", "bodies", "call", "data_bytes", "data_frames", "ended", "ended_by", "ending", "exchange",
+        "headers", "id",
         "last", "opened", "padded", "resets", "seen_start", "starved", "windows",
     )  # fmt: skip
 
@@ -249,6 +250,8 @@ class Stream:
         self.resets: list[Reset] = []
         self.last: list[tuple[Marks, int] | None] = [None, None]
         """(marks, stream offset) of a side's last byte of DATA or, if that came later, its last HEADERS frame."""
+        self.before_headers: list[tuple[Marks, int] | None] = [None, None]
+        """What `last` was when a side's last HEADERS frame came."""
         self.call: Any = None
         """The gRPC call, or None."""
         self.exchange: Any = None
@@ -258,6 +261,11 @@ class Stream:
         """Return where the last byte of DATA of `side` was, or its last HEADERS frame if that came later."""
         held = self.last[side]
         return held[0].at(held[1]) if held else None
+
+    def last_marks(self, side: int) -> list[Mark]:
+        """Return the places of HEADERS frames of `side`, of its last DATA, and of its last DATA before the trailers."""
+        marks = [frame.excerpt.mark for frame in self.headers if frame.side == side]
+        return marks + [held[0].at(held[1]) for held in (self.before_headers[side], self.last[side]) if held]
 
     @property
     def closed(self) -> bool:

@@ -25,7 +25,7 @@ from wirecase.http2.facts import (
     Stream,
 )
 from wirecase.http2.ordinary import LARGEST_LIST, SMALLEST_WINDOW, Exchange
-from wirecase.model import Excerpt, Marks
+from wirecase.model import SERVER, Excerpt, Marks
 
 _UNKNOWN_WINDOW = 1 << 50
 """Stands for a window that cannot be recomputed: nothing ever uses it up."""
@@ -131,7 +131,8 @@ class Limits:
             current = half.settings.get(HEADER_TABLE_SIZE, 4096)
         else:
             half.settings[setting] = value
-            if setting == MAX_CONCURRENT_STREAMS and value == 0 and self._facts.concurrent_limit_zero is None:
+            zero = setting == MAX_CONCURRENT_STREAMS and value == 0 and side == SERVER  # a client's forbids pushes only
+            if zero and self._facts.concurrent_limit_zero is None:
                 self._facts.concurrent_limit_zero = marks.at(offset)
             return
         if value >= current:

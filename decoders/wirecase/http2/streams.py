@@ -8,11 +8,12 @@ RST_STREAM: the rest of a proxy's error page behind the client's reset is eviden
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from wirecase.http2 import connection
 from wirecase.http2.blocks import HeaderBlocks
+from wirecase.http2.closed import ClosedStreams, in_flight
+from wirecase.http2.early import EarlyFrames
 from wirecase.http2.events import StreamEvents
 from wirecase.http2.facts import (
     ACK,
@@ -46,10 +47,6 @@ from wirecase.model import CLIENT, SERVER, Excerpt, Mark
 if TYPE_CHECKING:
     from wirecase.http2.kept import Kept
 
-_RECENT = 256
-"""Closed streams that are remembered."""
-_EARLY = 1000
-"""Streams without an opener that are remembered."""
 _KEPT_HEADERS, _KEPT_RESETS, _KEPT_OPEN, _KEPT_WAITS = 32, 4, 100, 20
 _WEIGHTY = frozenset((b":method", b":status", b"te"))
 """Fields whose value decides whether a header list is sound (`fields.find_problems`)."""
@@ -65,14 +62,11 @@ class StreamTable:
         self.blocks = HeaderBlocks(facts)
         self.exchanges: dict[int, Exchange] = {}
         """Open exchanges that are ordinary so far, by stream."""
-        self.limits = Limits(facts, self.blocks.set_table_limit, self._note_early, self.exchanges)
+        self.early = EarlyFrames(facts)
+        self.limits = Limits(facts, self.blocks.set_table_limit, self.early.note, self.exchanges)
         self._open_noted = False
-        self._early: dict[int, tuple[int, str, Excerpt]] = {}
-        """Frames on streams that nobody has opened so far: (sender, frame, its bytes) by stream."""
-        self._recent: dict[int, Stream | Exchange | Kept] = {}
-        """What closed last, oldest first."""
-        self._unheard: tuple[list[Stream], list[Stream]] | None = None
-        """Once `hand_on` was asked for: streams that closed before the last time, and since then."""
+        self.closed = ClosedStreams(facts, events, self.exchanges)
+        self._recent = self.closed.recent
         self._handlers = {
             HEADERS: self._on_block,
             CONTINUATION: self._on_block,
@@ -84,11 +78,6 @@ class StreamTable:
             GOAWAY: self._on_goaway,
             WINDOW_UPDATE: self.limits.on_window_update,
         }
-
-    @property
-    def has_early(self) -> bool:
-        """There were frames on streams that nobody has opened so far."""
-        return bool(self._early)
 
     def join_late(self, side: int) -> None:
         """Forget what a hole in `side`'s bytes makes uncertain: its HPACK table, windows, a half-read header block."""
@@ -146,8 +135,10 @@ class StreamTable:
             self.facts.violate("closed-stream", side, stream_id, frame.excerpt(), frame="HEADERS")
             self._count_highest(frame)
             return
-        elif side == CLIENT and not stream.seen_start and (stream_id in self._early or decoded.method is not None):
-            self._was_not_idle(stream_id)
+        elif (
+            side == CLIENT and not stream.seen_start and (stream_id in self.early.frames or decoded.method is not None)
+        ):
+            self.early.opened(stream_id)
             self._opened_late(stream, frame.mark())
             came_late = True
         trailers = not came_late and any(
@@ -159,6 +150,7 @@ class StreamTable:
             self.facts.violate(
                 "malformed-headers", side, stream_id, frame.excerpt(), problem=problem, name=name, value=value
             )
+        stream.before_headers[side] = stream.last[side]
         stream.last[side] = (frame.marks, frame.offset)
         if frame.flags & PADDED:
             stream.padded[side] += 1
@@ -198,7 +190,7 @@ class StreamTable:
         half = facts.halves[side]
         old = self._recall(stream_id)
         if old is not None:
-            if self._in_flight(old, side):
+            if in_flight(old, side):
                 self._count_highest(frame)
                 return old
             facts.violate("closed-stream", side, stream_id, frame.excerpt(), frame="HEADERS")
@@ -212,7 +204,7 @@ class StreamTable:
             facts.violate("even-stream", side, stream_id, frame.excerpt())
         elif stream_id < half.highest_stream and certain:
             facts.violate("regressing-stream", side, stream_id, frame.excerpt(), highest=half.highest_stream)
-        self._was_not_idle(stream_id)
+        self.early.opened(stream_id)
         return self._open(CLIENT, stream_id, frame.mark())
 
     # ---- ordinary exchanges ------------------------------------------------------------------------------------
@@ -222,7 +214,7 @@ class StreamTable:
         exchange = Exchange(frame.stream)
         exchange.frames.append((frame, decoded))
         self.exchanges[frame.stream] = exchange
-        self._was_not_idle(frame.stream)
+        self.early.opened(frame.stream)
         self._count_opened(CLIENT, frame.stream, frame)
         self._events.begun(exchange, frame.marks, frame.offset)
 
@@ -230,20 +222,11 @@ class StreamTable:
         """An exchange has come to its ordinary end."""
         exchange.stage = 3
         del self.exchanges[exchange.id]
-        self._retire(exchange.id, exchange)
+        self.closed.keep(exchange.id, exchange)
 
     def recognise(self, kept: Kept) -> None:
         """Whole ordinary exchanges were recognised at once: they are ordinary to their end."""
         self._events.completed_all(kept)
-
-    def complete_all(self, streams: list[int], kept: Kept) -> None:
-        """Some of them have closed, in this order."""
-        last = streams[-_RECENT:]
-        kept.closed(len(streams), last)
-        recent = self._recent
-        recent.update(dict.fromkeys(last, kept))
-        for stream_id in list(islice(recent, max(len(recent) - _RECENT, 0))):
-            self._let_go(stream_id, recent.pop(stream_id))
 
     def unfold(self, exchange: Exchange) -> Stream:
         """Turn an exchange into a stream: tell its frames again, to the ordinary path."""
@@ -326,9 +309,9 @@ class StreamTable:
         """Open a stream whose opening HEADERS has not been seen.
 
         It may still come, where the capture shows the two directions out of order, or never, where the capture began
-        later. Only what `finish` still finds in `_early` was sent on an idle stream (RFC 9113 §5.1).
+        later. Only what `EarlyFrames.finish` still finds was sent on an idle stream (RFC 9113 §5.1).
         """
-        self._note_early(side, stream_id, name, excerpt)
+        self.early.note(side, stream_id, name, excerpt)
         highest = [half.highest_stream for half in self.facts.halves]
         stream = self._open(CLIENT if stream_id % 2 else SERVER, stream_id, excerpt.mark)
         stream.seen_start = False
@@ -344,16 +327,6 @@ class StreamTable:
         half = self.facts.halves[CLIENT]
         half.highest_stream = max(half.highest_stream, stream.id)
 
-    def _note_early(self, side: int, stream_id: int, name: str, excerpt: Excerpt) -> None:
-        if self.facts.windows_known and len(self._early) < _EARLY:
-            self._early.setdefault(stream_id, (side, name, excerpt))
-
-    def _was_not_idle(self, stream_id: int) -> None:
-        """The client opens a stream: what the server sent on it before was only captured before."""
-        early = self._early.get(stream_id)
-        if early is not None and early[0] == SERVER:
-            del self._early[stream_id]
-
     def stream_for_data(self, frame: ControlFrame) -> Stream | None:
         """Return the stream that a DATA frame belongs to where the table has none, or note why there is none."""
         side, stream_id = frame.side, frame.stream
@@ -363,7 +336,7 @@ class StreamTable:
             return None
         old = self._recall(stream_id)
         if old is not None:
-            if self._in_flight(old, side):
+            if in_flight(old, side):
                 return old
             self.facts.violate("closed-stream", side, stream_id, frame.excerpt(), frame="DATA")
             return None
@@ -371,11 +344,6 @@ class StreamTable:
         if stream_id <= facts.halves[opener].highest_stream and facts.windows_known:
             return None  # closed long ago and forgotten
         return self._open_early(side, stream_id, "DATA", frame.excerpt())
-
-    @staticmethod
-    def _in_flight(stream: Stream, side: int) -> bool:
-        """Tell whether more of `side` may come: it has not ended the stream, and only the other side reset it."""
-        return not stream.ended[side] and not any(reset.side == side for reset in stream.resets)
 
     def end_stream(self, stream: Stream, side: int, kind: int, excerpt: Excerpt | None) -> None:
         """Take END_STREAM of `side`, carried by a frame of type `kind`."""
@@ -389,30 +357,9 @@ class StreamTable:
 
     def _close(self, stream: Stream) -> None:
         stream.last = [held and (held[0].near(held[1]), held[1]) for held in stream.last]
+        stream.before_headers = [held and (held[0].near(held[1]), held[1]) for held in stream.before_headers]
         self.facts.streams.pop(stream.id, None)
-        self._retire(stream.id, stream)
-
-    def _retire(self, stream_id: int, closed: Stream | Exchange | Kept) -> None:
-        """Remember what has closed for a while, and let go of what closed long ago."""
-        recent = self._recent
-        recent[stream_id] = closed
-        if self._unheard is not None and isinstance(closed, Stream):
-            self._unheard[1].append(closed)
-        if len(recent) > _RECENT:
-            oldest = next(iter(recent))
-            self._let_go(oldest, recent.pop(oldest))
-        facts = self.facts
-        if not facts.streams and not self.exchanges and (facts.opened < _RECENT or not facts.opened % 16):
-            for half in facts.halves:
-                half.window_low.append((facts.opened, half.window))
-
-    def _let_go(self, stream_id: int, closed: Stream | Exchange | Kept) -> None:
-        if isinstance(closed, Stream):
-            self._events.closed(closed)
-        elif isinstance(closed, Exchange):
-            self._events.completed(closed)
-        else:  # counted when it was recognised
-            closed.release(stream_id)
+        self.closed.keep(stream.id, stream)
 
     def _on_reset(self, frame: ControlFrame) -> None:
         side = frame.side
@@ -432,7 +379,7 @@ class StreamTable:
                 if len(old.resets) < _KEPT_RESETS:
                     old.resets.append(reset)
             elif frame.stream > max(h.highest_stream for h in self.facts.halves):
-                self._note_early(side, frame.stream, "RST_STREAM", reset.excerpt)
+                self.early.note(side, frame.stream, "RST_STREAM", reset.excerpt)
             return
         stream.resets.append(reset)
         if side == CLIENT and not any(f.side == SERVER for f in stream.headers):
@@ -472,22 +419,6 @@ class StreamTable:
         facts.open_at_end_count = len(found)
         facts.open_at_end = sorted(found)[:_KEPT_OPEN]
 
-    def hand_on(self) -> int:
-        """Hand on what had closed when this was asked the time before; what is still in flight had time to come.
-
-        For live sessions, which do not wait until a connection is over. The streams stay remembered. Return how many
-        have closed since then: they will be handed on the next time.
-        """
-        if self._unheard is None:  # asked for the first time
-            before = [closed for closed in self._recent.values() if isinstance(closed, Stream)]
-            self._unheard = (before, [])
-            return len(before)
-        ready, newer = self._unheard
-        self._unheard = (newer, [])
-        for stream in ready:
-            self._events.closed(stream)
-        return len(newer)
-
     def give_up(self, before: int) -> None:
         """Let go of streams without a frame since `before` (ns), where their ends may have fallen into a hole.
 
@@ -504,12 +435,9 @@ class StreamTable:
     def finish(self) -> None:
         """The connection is over: hand every stream on as it is."""
         facts = self.facts
-        if facts.windows_known:
-            for stream_id, (side, name, excerpt) in self._early.items():
-                self.facts.violate("idle-stream", side, stream_id, excerpt, frame=name)
-        self._early.clear()
+        self.early.finish()
         self.unfold_all()
         self.note_open()
-        for stream_id, closed in (*self._recent.items(), *sorted(facts.streams.items())):
-            self._let_go(stream_id, closed)
-        self._recent.clear()
+        self.closed.finish()
+        for _, stream in sorted(facts.streams.items()):
+            self._events.closed(stream)

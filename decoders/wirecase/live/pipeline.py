@@ -100,7 +100,7 @@ class LivePipeline:
             self.packets += len(batch.times)
             if self.first is None:
                 self.first = batch.times[0]
-            newest = max(batch.times)
+            newest = batch.span[1]
             if newest >= self._newest:
                 self._newest = newest
                 self._came = self._clock()

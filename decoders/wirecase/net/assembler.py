@@ -68,7 +68,7 @@ class Assembler:
         count = len(batch.starts)
         if not count:
             return
-        captured = sum(batch.caplens)
+        captured = batch.captured
         self._accounting.captured += captured
         if batch.link not in links.SUPPORTED:
             self.unsupported_links[batch.link] = self.unsupported_links.get(batch.link, 0) + count
@@ -81,7 +81,7 @@ class Assembler:
             chunks.take_batch(batch, self._decoder, table)
         else:
             take_batch(batch, self._decoder, table)
-        table.now = max(table.now, *batch.times)
+        table.now = max(table.now, batch.span[1])
         table.housekeeping()
         table.refresh()
 

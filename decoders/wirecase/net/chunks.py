@@ -84,7 +84,7 @@ class Chunks:
         order, first = _group(fields)
         f = fields
         numbers: Array = np.arange(batch.first_number, batch.first_number + len(batch.starts), dtype=np.int64)
-        times: Array = np.array(batch.times, dtype=np.int64)
+        times: Array = np.asarray(batch.times, dtype=np.int64)
         rows: Array = np.stack(
             (numbers, times, f.seq, f.ack, f.flags, f.window, f.length, f.payload, f.end, f.ident, f.checksum,
              f.headers, f.padding, f.tcp, f.side)
@@ -267,15 +267,11 @@ class Chunks:
         if type(flow.listener) is NotFollowed:
             flow.shared.accounting.skip("not followed", int(rows[_LENGTH].sum()))
             return
-        begins, ends = rows[_PAYLOAD][filled].tolist(), rows[_END][filled].tolist()
-        data = self._batch.data
-        raw = b"".join(map(data.__getitem__, map(slice, begins, ends)))
-        bounds: Array = np.zeros(len(filled) + 1, dtype=np.int64)
-        np.cumsum(rows[_LENGTH][filled], out=bounds[1:])
         sides = np.where(side[filled], second.side, first.side)
         stretch = Stretch(
-            self._batch.source, raw, bounds, sides, offsets[filled], rows[_NUMBER][filled], rows[_TIME][filled]
-        )
+            self._batch.source, self._batch.data, rows[_PAYLOAD][filled], rows[_END][filled], sides, offsets[filled],
+            rows[_NUMBER][filled], rows[_TIME][filled],
+        )  # fmt: skip
         flow.listener.stretch(stretch)
         for half in (first, second):
             _keep_tail(half, stretch)
@@ -317,11 +313,11 @@ class Chunks:
 def _keep_tail(half: Half, stretch: Stretch) -> None:
     """Let a side remember its last bytes."""
     picked = np.flatnonzero(stretch.sides == half.side)[::-1]
-    lengths = stretch.bounds[picked + 1] - stretch.bounds[picked]
-    picked = picked[: int(np.searchsorted(np.cumsum(lengths), half.flow.shared.ring)) + 1]
-    begins, ends = stretch.bounds[picked][::-1].tolist(), stretch.bounds[picked + 1][::-1].tolist()
+    lengths = stretch.ends[picked] - stretch.begins[picked]
+    picked = picked[: int(np.searchsorted(np.cumsum(lengths), half.flow.shared.ring)) + 1][::-1]
+    begins, ends = stretch.begins[picked].tolist(), stretch.ends[picked].tolist()
     if begins:
-        half.keep(b"".join([stretch.raw[begin:end] for begin, end in zip(begins, ends, strict=True)]))
+        half.keep(b"".join([stretch.data[begin:end] for begin, end in zip(begins, ends, strict=True)]))
 
 
 def _group(fields: Fields) -> tuple[Array, Array]:

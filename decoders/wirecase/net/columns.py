@@ -51,8 +51,8 @@ class Fields:
     def __init__(self, batch: PacketBatch) -> None:
         self.odd: dict[int, Odd] = {}
         self.data = batch.data
-        starts: Array = np.array(batch.starts, dtype=np.int64)
-        stops: Array = starts + np.array(batch.caplens, dtype=np.int64)
+        starts: Array = np.asarray(batch.starts, dtype=np.int64)
+        stops: Array = starts + np.asarray(batch.caplens, dtype=np.int64)
         view8: Array = np.frombuffer(batch.data, dtype=np.uint8)
         view16: Array = np.ndarray((view8.size - 1,), dtype=">u2", buffer=batch.data, strides=(1,))
         view32: Array = np.ndarray((view8.size - 3,), dtype=">u4", buffer=batch.data, strides=(1,))
@@ -62,7 +62,7 @@ class Fields:
         # Rows of another shape read from the start of the buffer; what they find there is not used.
         ip = np.where(four | six, ip, 0)
         if (four & (view8[ip + 9] == tunnels.UDP)).any():
-            wire = starts + np.array(batch.lengths, dtype=np.int64)
+            wire = starts + np.asarray(batch.lengths, dtype=np.int64)
             ip, four, six = _unwrap(ip, four, six, np.where(wire == stops, stops, 0), view8, view16)
         first = view8[ip]
         four &= (first == 0x45) & (view8[ip + 9] == 6)
@@ -78,7 +78,7 @@ class Fields:
             total = np.where(six, behind, total)
             tcp = np.where(six, ip + 40, tcp)
         if not total.all():
-            wire = np.maximum(starts + np.array(batch.lengths, dtype=np.int64), stops)
+            wire = np.maximum(starts + np.asarray(batch.lengths, dtype=np.int64), stops)
             end = np.where(total == 0, wire, end)
         kept = np.minimum(end, stops)
         words = view16[tcp + 12].astype(np.int64)

@@ -137,7 +137,7 @@ class Half:
         """Segments that wait for an acknowledgement: (end, source, packet, time, offset), ascending."""
         self.recent: list[tuple[int, int, int, int, int, int, int, int]] = []
         """Headers of its last packets: (ident, seq, ack, flags, window, length, checksum, time)."""
-        self.ring: bytearray | None = None
+        self.ring: bytes | bytearray | None = None
         """The bytes delivered last, ending at `next`."""
         self.last_at: tuple[int, int, int, int] | None = None
         """Its last packet, as the fields of a `Mark`."""
@@ -169,12 +169,12 @@ class Half:
     def keep(self, data: bytes) -> None:
         """Remember delivered bytes for comparison with later copies."""
         limit = self.flow.shared.ring
-        ring = self.ring
-        if ring is None:
-            ring = self.ring = bytearray()
         if len(data) >= limit:
-            ring[:] = data[-limit:]
+            self.ring = data if len(data) <= 2 * limit else data[-limit:]  # shared with whoever else has it, not copied
             return
+        ring = self.ring
+        if type(ring) is not bytearray:
+            ring = self.ring = bytearray(ring[-limit:] if ring else b"")
         ring += data
         if len(ring) > 2 * limit:
             del ring[:-limit]

@@ -42,7 +42,7 @@ class NotFollowed:
 
     def stretch(self, stretch: Stretch) -> None:
         """Book the bytes as skipped."""
-        self._accounting.skip("not followed", len(stretch.raw))
+        self._accounting.skip("not followed", int((stretch.ends - stretch.begins).sum()))
 
     def gap(self, side: int, length: int, reason: str, mark: Mark) -> None:
         """Nothing to do."""

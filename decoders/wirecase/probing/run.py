@@ -112,7 +112,7 @@ class _Steps:
             peer.close()
         if self._usable() and request.grpcio:
             self._progress("asking grpcio")
-            grpcio.look(found, self._authority)
+            self._recorder.adopt(grpcio.look(found, self._authority))
         if (request.hold or request.idle) and peer is not None and peer.settings is not None:
             self._progress("holding connections")
             holding.hold(found, self._connect_again)

@@ -10,7 +10,7 @@ import json
 import multiprocessing
 import os
 import signal
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,8 +19,10 @@ from typing import Any
 from wirecase.errors import WirecaseError
 
 MOST_WAITING = 32
-_TASKS = 100
-"""Cases that one process makes before another one takes its place."""
+TASKS = 100
+"""Cases after which the process that makes them is replaced, as soon as it has nothing to do."""
+SLOWEST = 300.0
+"""Seconds that a case may take."""
 
 
 @dataclass(slots=True)
@@ -81,19 +83,27 @@ class CaseMaker:
         self._making = making
         self._pool: ProcessPoolExecutor | None = None
         self._waiting: list[tuple[Job, Future[Outcome]]] = []
+        self._made = 0
+        """Jobs that the process was given."""
 
     @property
     def busy(self) -> bool:
         """No further job should be submitted now."""
         return len(self._waiting) >= MOST_WAITING
 
+    @property
+    def waiting(self) -> int:
+        """Cases that are being made."""
+        return len(self._waiting)
+
     def submit(self, job: Job) -> None:
         """Have a case made."""
+        if self._made >= TASKS and not self._waiting:
+            self._drop_pool()  # an executor that does this itself may hang: github.com/python/cpython/issues/115634
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(
-                1, mp_context=context, initializer=_quiet, max_tasks_per_child=_TASKS
-            )  # fmt: skip
+            self._pool = ProcessPoolExecutor(1, mp_context=context, initializer=_quiet)
+        self._made += 1
         self._waiting.append((job, self._pool.submit(make, job, self._making)))
 
     def collect(self, *, wait: bool = False) -> list[Outcome]:
@@ -106,7 +116,12 @@ class CaseMaker:
                 continue
             rules = sorted({rule for rule, _ in job.named})
             try:
-                finished.append(future.result())
+                finished.append(future.result(SLOWEST))
+            except TimeoutError:
+                finished.append(Outcome(job.number, rules, why=f"making it took more than {SLOWEST:.0f} s"))
+                self._drop_pool(kill=True)
+            except CancelledError:
+                finished.append(Outcome(job.number, rules, why="the process that makes cases was ended"))
             except (BrokenProcessPool, OSError) as error:
                 finished.append(Outcome(job.number, rules, why=f"the process that makes cases died ({error})"))
                 self._drop_pool()
@@ -119,10 +134,14 @@ class CaseMaker:
         """End the process."""
         self._drop_pool()
 
-    def _drop_pool(self) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
-            self._pool = None
+    def _drop_pool(self, *, kill: bool = False) -> None:
+        pool, self._pool, self._made = self._pool, None, 0
+        if pool is None:
+            return
+        if kill:
+            for process in list((getattr(pool, "_processes", None) or {}).values()):
+                process.kill()
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _quiet() -> None:

@@ -125,6 +125,11 @@ class FlightRecorder:
         """Connections of which something is kept."""
         return len(self._connections)
 
+    @property
+    def waiting(self) -> int:
+        """Cases that are still to be written."""
+        return self._maker.waiting + len(self._firing)
+
     def pass_time(self, now: int, *, final: bool = False) -> list[Outcome]:
         """Forget what is old, write what is due; `now` is capture time, ns. Return the cases that were finished."""
         self._newest = max(self._newest, now)

@@ -30,6 +30,8 @@ def write(kept: KeptConnection, file: IO[bytes]) -> int:
         flow.opened(client.syn.time)
         if server.syn is not None:
             flow.established(server.syn.time)
+        elif client.syns > 1 and client.last is not None:
+            flow.again(client.last.time, client.syns - 1)  # the times of those before the last are not kept
     entries = _raw_entries(kept) if kept.raw is not None else _entries(kept, first)
     refused = client.syn is not None and server.syn is None
     owed = [side.tail_since.time if side.tail_since is not None and side.acked is not None

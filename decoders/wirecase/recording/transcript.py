@@ -26,6 +26,10 @@ _FIN, _SYN, _RST, _PSH, _ACK = 0x01, 0x02, 0x04, 0x08, 0x10
 _TCP_HEAD = struct.Struct(">HHIIBBHHH")
 
 
+_MOST_SYNS = 100
+"""SYNs that are written at once."""
+
+
 class Sink(Protocol):
     """Takes packets."""
 
@@ -60,6 +64,14 @@ class Flow:
         """The client's SYN."""
         self._packet(0, time, _SYN, options=_OPTIONS)
         self._syns[0] = 1
+
+    def again(self, time: int, count: int) -> None:
+        """The client's SYN, sent `count` times more."""
+        if self._syns[0] and not self._syns[1]:
+            self._syns[0] = 0
+            for _ in range(count):
+                self._packet(0, time, _SYN, options=_OPTIONS)
+            self._syns[0] = 1
 
     def established(self, time: int) -> None:
         """The server's SYN, and the client's answer."""
@@ -103,7 +115,9 @@ class Flow:
         self._fin[side] = 1
 
     def rst(self, side: int, time: int) -> None:
-        """One side has reset."""
+        """One side has reset; a client that is not connected yet gives up without a packet (RFC 9293 §3.10.4)."""
+        if self._syns[0] and not self._syns[1] and not any(self._sent):
+            return
         self._packet(side, time, _RST | _ACK, window=0)
         self._reset = True
 
@@ -202,6 +216,8 @@ class Transcript:
             flow.lost(side, int.from_bytes(data, "little"))
         elif kind == Kind.refused:
             flow.refused(time)
+        elif kind == Kind.again:
+            flow.again(time, min(int.from_bytes(data, "little"), _MOST_SYNS))
         elif kind == Kind.blocked:
             flow.blocked(side, time)
         elif kind == Kind.failed:

@@ -48,6 +48,8 @@ class LiveCall:
     """SHA-256, hex, of the request's DATA: equal requests are told by it."""
     previous_attempts: int = 0
     """``grpc-previous-rpc-attempts`` of the request."""
+    accepts: str = ""
+    """``grpc-accept-encoding`` of the request."""
     answered: float | None = None
     """When the first frame of the answer was written."""
     completed: float | None = None

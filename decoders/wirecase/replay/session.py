@@ -10,7 +10,7 @@ import ipaddress
 import math
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
@@ -113,16 +113,17 @@ def replay(
     rounds: int = 1,
     stop: Callable[[], bool] = lambda: False,
     progress: Callable[[int, int, Outcome], None] | None = None,
+    more: Mapping[str, str] | None = None,
 ) -> ReplayResult:
     """Serve a case to the client that `command` starts (placeholders and all), and return the verdict on it.
 
-    `stop` is asked often; once it says yes, the client is ended and what is known is judged. Raises as `serving` does,
-    and UsageError for a command that cannot be started.
+    `more` are further placeholders and what stands for them. `stop` is asked often; once it says yes, the client is
+    ended and what is known is judged. Raises as `serving` does, and UsageError for a command that cannot be started.
     """
     with serving(settings, criteria) as served, tempfile.TemporaryDirectory(prefix="wirecase-replay-") as folder:
         report = os.path.join(folder, "report.jsonl")
         how = Settings(command, report, served.criteria, rounds, stop, progress)
-        target = Target(served.host, served.port, served.ca, rounds)
+        target = Target(served.host, served.port, served.ca, rounds, more or {})
         result = Rounds(_Live(served.server), target, served.case, how).play()
     run = result.run
     if run is not None and run.failed_to_start is not None:

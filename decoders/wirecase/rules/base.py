@@ -6,9 +6,18 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from wirecase.model import SIDE_NAMES, Certainty, ClientSees, Evidence, Excerpt, Mark, RetrySafe, Severity, Who
-from wirecase.session.call import Call
-from wirecase.session.session import Session
+from wirecase.model import (
+    SIDE_NAMES,
+    Certainty,
+    ClientSees,
+    ConnectionRef,
+    Evidence,
+    Excerpt,
+    Mark,
+    RetrySafe,
+    Severity,
+    Who,
+)
 
 EXCERPT_SHOWN = 96
 """Bytes of evidence that a finding carries."""
@@ -40,6 +49,8 @@ class Match:
     """How many times this match stands for (floods)."""
     streams: list[tuple[int, Mark | None]] = field(default_factory=list)
     """For a connection rule that hit several streams: (id, where) of each but the first."""
+    place: tuple[ConnectionRef, int, str | None] | None = None
+    """For a run rule that points at one call: its connection, its number and its path."""
     across: str | None = None
     """Matches of a rule that share this text are one finding on however many connections (refused connections to one
     server, limits of the capture)."""
@@ -59,10 +70,6 @@ class Rule:
     scope: Literal["call", "session", "run"]
     """What `check` is given: a closed `Call`, a closed `Session`, or the `Run`."""
     check: Callable[[Any], Iterable[Match]]
-
-
-CallCheck = Callable[[Call], Iterable[Match]]
-SessionCheck = Callable[[Session], Iterable[Match]]
 
 
 def show(excerpt: Excerpt, note: str, *, role: str = "primary") -> Evidence:

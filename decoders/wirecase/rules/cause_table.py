@@ -123,6 +123,9 @@ WAITS = frozenset(
     ("tcp-connect-timeout", "tcp-peer-silent", "keepalive-unanswered", "stream-no-response", "stream-stalled", *STALL)
 )
 """Faults that consist of waiting: they lie a timeout before what they cause."""
+LEGS = ("proxy-legs-disagree",)
+RACE = ("proxy-upstream-race",)
+"""What pairs of legs say, and so the best evidence of what lies behind an answer or a lost call."""
 OWN_REASONS = frozenset(
     (
         "grpc-deadline",
@@ -161,14 +164,14 @@ _RESET_CONNECTION = ("h2-flood", "h2-rapid-reset", "fc-violation", "fc-overflow"
 
 TABLE: dict[str, Row] = {
     # messages
-    "grpc-invalid-compression-flag": Row((*HTTP, *MESSAGE[:4]), backend=BACKEND_BROKE_OFF),
-    "grpc-length-is-text": Row((*HTTP, *MESSAGE[:5]), backend=BACKEND_BROKE_OFF),
-    "grpc-desync-midstream": Row(HTTP, backend=BACKEND_BROKE_OFF),
-    "grpc-unframed-protobuf": Row(HTTP),
-    "grpc-web-on-grpc": Row(HTTP[:2]),
-    "grpc-http-content-encoding": Row(HTTP),
+    "grpc-invalid-compression-flag": Row((*HTTP, *MESSAGE[:4], *LEGS), backend=BACKEND_BROKE_OFF),
+    "grpc-length-is-text": Row((*HTTP, *MESSAGE[:5], *LEGS), backend=BACKEND_BROKE_OFF),
+    "grpc-desync-midstream": Row((*HTTP, *LEGS), backend=BACKEND_BROKE_OFF),
+    "grpc-unframed-protobuf": Row((*HTTP, *LEGS)),
+    "grpc-web-on-grpc": Row((*HTTP[:2], *LEGS)),
+    "grpc-http-content-encoding": Row((*HTTP, *LEGS)),
     "grpc-message-truncated": Row(
-        ("grpc-message-too-large", *_ENDS, *MESSAGE[:5], "rst-cancel-by-client", *BREACH),
+        ("grpc-message-too-large", *_ENDS, *MESSAGE[:5], "rst-cancel-by-client", *BREACH, *LEGS),
         (*CUT, *GOAWAY_FATAL, *NETWORK, *CONNECTION_BREACH),
         BACKEND_BROKE_OFF,
     ),
@@ -176,29 +179,29 @@ TABLE: dict[str, Row] = {
     "grpc-decompress-failed": Row(("grpc-flag-without-encoding",)),
     # status
     "grpc-status-missing": Row(
-        (*HTTP, *MESSAGE, *_ENDS, *STATUS, *_PROVOKED, "rst-cancel-by-client", *BREACH),
+        (*HTTP, *MESSAGE, *_ENDS, *STATUS, *_PROVOKED, "rst-cancel-by-client", *BREACH, *LEGS),
         (*GOAWAY_FATAL, *CUT, *NETWORK, *CONNECTION_BREACH),
         BACKEND_BROKE_OFF,
     ),
     "grpc-app-status": Row((*MESSAGE, *REQUEST, *BREACH, "grpc-message-truncated", *CUT), GOAWAY_FATAL, reaction=True),
-    "grpc-local-reply": Row((*REQUEST, *BREACH), backend=NO_BACKEND),
+    "grpc-local-reply": Row((*LEGS, *REQUEST, *BREACH), backend=(*RACE, *NO_BACKEND)),
     "grpc-deadline": Row(
         (*SILENT, *STALL), (*NETWORK[:2], *STALL, "max-concurrent-streams-wait"), ("tcp-connect-timeout",)
     ),
     # the HTTP response
-    "http-error-with-body": Row((*REQUEST, *BREACH), backend=NO_BACKEND),
-    "http-error-empty": Row((*REQUEST, *BREACH), backend=NO_BACKEND),
-    "http-200-wrong-content-type": Row((*REQUEST, *BREACH)),
+    "http-error-with-body": Row((*LEGS, *REQUEST, *BREACH), backend=(*RACE, *NO_BACKEND)),
+    "http-error-empty": Row((*LEGS, *REQUEST, *BREACH), backend=(*RACE, *NO_BACKEND)),
+    "http-200-wrong-content-type": Row((*LEGS, *REQUEST, *BREACH)),
     "http-missing-status": Row(BREACH),
     # resets and ends
     **{rule: Row(_RESET, _RESET_CONNECTION, reaction=True) for rule in RESET},
-    "rst-midbody": Row(_RESET, _RESET_CONNECTION, BACKEND_BROKE_OFF, reaction=True),
-    "rst-before-headers": Row(_RESET, _RESET_CONNECTION, NO_BACKEND, reaction=True),
+    "rst-midbody": Row((*LEGS, *_RESET), _RESET_CONNECTION, BACKEND_BROKE_OFF, reaction=True),
+    "rst-before-headers": Row((*LEGS, *_RESET), _RESET_CONNECTION, (*RACE, *NO_BACKEND), reaction=True),
     "rst-cancel-by-client": Row(
         ("grpc-deadline", *SILENT, *STALL, *_BROKEN_ANSWER, *_PROVOKED, *BREACH), _RESET_CONNECTION, reaction=True
     ),
     "body-cut-connection": Row(
-        (*STALL, "grpc-decompression-bomb", "grpc-deadline", *BREACH),
+        (*RACE, *LEGS, *STALL, "grpc-decompression-bomb", "grpc-deadline", *BREACH),
         (
             *GOAWAY_FATAL,
             "idle-cut",
@@ -210,14 +213,16 @@ TABLE: dict[str, Row] = {
         ),
         reaction=True,
     ),
-    "close-without-goaway": Row((), (*GOAWAY_FATAL, "idle-cut", "keepalive-unanswered", *TLS, *BREACH), reaction=True),
+    "close-without-goaway": Row(
+        RACE, (*GOAWAY_FATAL, "idle-cut", "keepalive-unanswered", *TLS, *BREACH), reaction=True
+    ),
     "tcp-reset": Row(
-        (),
+        RACE,
         (*GOAWAY_FATAL, "idle-cut", "keepalive-unanswered", "client-rejects-legal-frame", *TLS, *BREACH),
         reaction=True,
     ),
     "close-before-settings": Row((), SPEAKS, ("tcp-refused", "tcp-connect-timeout")),
-    "stream-no-response": Row((*STALL, *REQUEST, *BREACH), (*NETWORK[:3], *STALL, *CONNECTION_BREACH)),
+    "stream-no-response": Row((*RACE, *STALL, *REQUEST, *BREACH), (*NETWORK[:3], *STALL, *CONNECTION_BREACH)),
     "stream-stalled": Row(STALL, (*NETWORK[:3], *STALL)),
     # TLS
     "tls-alert": Row((), ("tls-no-alpn-h2",)),
@@ -227,6 +232,7 @@ TABLE: dict[str, Row] = {
     # the connection
     "tcp-refused": Row(server=("body-cut-connection", "close-without-goaway", "goaway-error")),
     "goaway-race": Row((), GOAWAY_REASON),
+    "proxy-upstream-race": Row(("goaway-race",), (*GOAWAY_REASON, "idle-cut")),
     "goaway-error": Row(
         (),
         (*BREACH, *_BROKEN_ANSWER, "client-rejects-legal-frame", "keepalive-unanswered", *SILENT, *STALL, *CUT),

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from wirecase.model import Finding
+from wirecase.model import Finding, Link
 from wirecase.rules.cause_table import HTTP, OWN_REASONS, TABLE, WAITS, Row
 from wirecase.rules.legs import Legs
 
@@ -31,6 +31,9 @@ SHARE = 0.5
 """Share of a finding's occurrences that must have a cause nearby on another connection."""
 SAMPLED, LOOKED_AT = 25, 32
 """Places of a finding that are traced, and faults that are looked at for each: linking stays linear."""
+SURE = {"certain": 0, "probable": 1, "possible": 2}
+INFERRED = frozenset[Link](("moment", "server"))
+"""Links that rest on the time alone."""
 DOWN = 60 * NS
 """How long after a server's last sign of life its refusals are laid to the same event."""
 
@@ -95,36 +98,60 @@ class _Linker:
         for finding in self._findings:
             row = TABLE.get(finding.rule)
             if row is not None and finding.caused_by is None:
-                cause = self._same(finding, row) or self._on_leg(finding, row) or self._behind(finding, row)
-                cause = cause or self._same_server(finding, row)
-                finding.caused_by = cause.id if cause else None
+                self._tie(finding, row)
         if self._legs.connections:
             for finding in self._findings:
                 if finding.caused_by is None:
                     cause = self._copy(finding)
-                    finding.caused_by = cause.id if cause else None
+                    if cause is not None:
+                        finding.caused_by, finding.link = cause.id, "leg"
+
+    def _tie(self, finding: Finding, row: Row) -> None:
+        """Name a finding's cause and what ties the two: the nearest scope that holds one."""
+        scopes: tuple[tuple[Link, Callable[[Finding, Row], Finding | None]], ...] = (
+            ("stream", self._on_same_stream), ("connection", self._on_same_connection), ("leg", self._on_leg),
+            ("moment", self._behind), ("server", self._same_server),
+        )  # fmt: skip
+        for link, look in scopes:
+            cause = look(finding, row)
+            if cause is not None:
+                finding.caused_by, finding.link = cause.id, link
+                if link in INFERRED:
+                    finding.explanation += _inferred(finding, cause, link)
+                return
 
     # ---- the same stream or connection -------------------------------------------------------------------------
 
-    def _same(self, finding: Finding, row: Row) -> Finding | None:
-        places = self._places[finding.id]
+    def _on_same_stream(self, finding: Finding, row: Row) -> Finding | None:
+        places = sorted(self._places[finding.id].streams)
         for rule in row.stream:
-            for place in sorted(places.streams):
+            for place in places:
                 found = self._first(finding, self._on_stream.get((*place, rule), ()), reaction=row.reaction)
                 if found:
                     return found
+        return None
+
+    def _on_same_connection(self, finding: Finding, row: Row) -> Finding | None:
+        connections = sorted(self._places[finding.id].connections)
         for rule in row.connection:
-            for connection in sorted(places.connections):
+            for connection in connections:
                 found = self._first(finding, self._on_connection.get((connection, rule), ()), reaction=row.reaction)
                 if found:
                     return found
         return None
 
     def _first(self, finding: Finding, candidates: Iterable[Finding], *, reaction: bool) -> Finding | None:
-        for cause in candidates:
-            if self._may_cause(cause, finding) and not (reaction and not _can_provoke(cause, finding)):
-                return cause
-        return None
+        """Return the best proven of the candidates that can explain a finding."""
+        fitting = (
+            cause
+            for cause in candidates
+            if self._may_cause(cause, finding) and not (reaction and not _can_provoke(cause, finding))
+        )
+        return min(fitting, key=lambda cause: SURE[cause.certainty], default=None)
+
+    def _most_met(self, met: Counter[str]) -> Finding:
+        """Return the finding that was met most often; of several the best proven, then the first."""
+        return self._by_id[min(met, key=lambda name: (-met[name], SURE[self._by_id[name].certainty]))]
 
     def _may_cause(self, cause: Finding, finding: Finding) -> bool:
         return cause is not finding and cause.severity != "info" and not self._leads_to(cause, finding)
@@ -162,7 +189,7 @@ class _Linker:
                         seen[cause.id] += 1
                         break
             if seen and seen.total() >= SHARE * len(backs):
-                return self._by_id[seen.most_common(1)[0][0]]
+                return self._most_met(seen)
         return None
 
     def _copy(self, finding: Finding) -> Finding | None:
@@ -203,7 +230,7 @@ class _Linker:
                     if cause is not None:
                         near[cause.id] += 1
                 if near and near.total() >= SHARE * len(mine):
-                    return self._by_id[near.most_common(1)[0][0]]
+                    return self._most_met(near)
         return None
 
     def _nearest(self, finding: Finding, place: _Place, rule: str, *, same_request: bool) -> Finding | None:
@@ -253,6 +280,14 @@ class _Linker:
                 if recent and cause.details.get("by") == "server" and self._may_cause(cause, finding):
                     found.append(cause)
         return max(found, key=lambda cause: cause.time or 0, default=None)
+
+
+def _inferred(finding: Finding, cause: Finding, link: Link) -> str:
+    """Return the sentence that says what an inferred link rests on."""
+    where = f" at {cause.connection.server}" if cause.connection else ""
+    if link == "server":
+        return f" That {cause.id}{where} is behind it is inferred: it is the same server, shortly before."
+    return f" That {cause.id}{where} is behind it is inferred from the time: the two connections name no common call."
 
 
 def _is_before(cause: Finding, finding: Finding) -> bool:

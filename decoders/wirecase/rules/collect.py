@@ -12,7 +12,10 @@ from typing import Any
 from wirecase.model import CallTotals, Evidence, Finding, FormFacts, Leg, Mark, Occurrence
 from wirecase.rules import ALL_RULES, drops
 from wirecase.rules.base import Match, Rule
+from wirecase.rules.cause_table import BREACH
 from wirecase.rules.causes import link
+from wirecase.rules.clients.chain import spare_consequences
+from wirecase.rules.clients.checked import marked
 from wirecase.rules.forms import forget_missing_times, form_of, is_hidden, temper
 from wirecase.rules.ids import correlation_ids
 from wirecase.rules.legs import LegBook, Legs
@@ -112,6 +115,7 @@ class Collector:
         """Judge the whole run, link causes and consequences, and number the findings."""
         legs = legs or Legs()
         run.findings = list(self._findings.values())
+        run.leg_pairs, run.leg_refs = legs.pairs, legs.refs
         for rule in _RUN_RULES:
             for match in self._matches(rule, run):
                 self._add(rule, match, None, None, match.stream, match.mark or _mark_of(match.evidence))
@@ -124,6 +128,7 @@ class Collector:
         if legs:
             for finding in findings:
                 finding.legs = _legs(finding, legs)
+        spare_consequences(findings, BREACH)
         _spare_proxies(findings)
         if self._forms:
             forget_missing_times(findings)
@@ -167,7 +172,8 @@ class Collector:
         stream: int | None,
         mark: Mark | None,
     ) -> Finding | None:
-        where_at = match.across if match.across is not None else session.index if session else None
+        index = session.index if session else match.place[0].index if match.place else None
+        where_at = match.across if match.across is not None else index
         key = (rule.id, where_at, match.severity, match.key)
         finding = self._findings.get(key)
         if finding is None:
@@ -183,10 +189,10 @@ class Collector:
         for number, where in places[: _OCCURRENCES - len(finding.occurrences)]:
             finding.occurrences.append(
                 Occurrence(
-                    connection=session.index if session else None,
+                    connection=index,
                     stream=number,
-                    call=call.index if call else None,
-                    path=call.path if call else None,
+                    call=call.index if call else match.place[1] if match.place else None,
+                    path=call.path if call else match.place[2] if match.place else None,
                     packet=where.packet if where else None,
                     time=where.time if where else None,
                 )
@@ -197,11 +203,15 @@ class Collector:
 def _finding(
     rule: Rule, match: Match, session: Session | None, call: Call | None, stream: int | None, mark: Mark | None
 ) -> Finding:
+    ref, number, path = match.place or (None, None, None)
+    if session is not None:
+        ref, number, path = session.ref, call.index if call else None, call.path if call else None
     return Finding(
         rule=rule.id, severity=match.severity, certainty=match.certainty, title=match.title,
-        explanation=match.explanation, who=match.who, connection=session.ref if session else None, stream=stream,
-        call=call.index if call else None, path=call.path if call else None, time=mark.time if mark else None,
-        count=match.count, details=match.details, evidence=match.evidence, client_sees=match.client_sees,
+        explanation=match.explanation, who=match.who, connection=ref, stream=stream, call=number, path=path,
+        time=mark.time if mark else None,
+        count=match.count, details=match.details, evidence=match.evidence,
+        client_sees=marked(rule.id, match.client_sees),
         retry_safe=match.retry_safe, retry_why=match.retry_why, fix=match.fix,
         ids=correlation_ids(frame.block for frame in call.stream.headers) if call else {},
         references=list(rule.references),

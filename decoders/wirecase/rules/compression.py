@@ -9,7 +9,7 @@ from wirecase.grpc.messages import MessageReader
 from wirecase.grpc.status import INTERNAL, UNIMPLEMENTED, percent_decode
 from wirecase.http2.facts import HeaderBlock
 from wirecase.model import CLIENT, SERVER, SIDE_NAMES, Severity
-from wirecase.rules import clients
+from wirecase.rules import clients, knobs
 from wirecase.rules.base import Match, Rule, show
 from wirecase.rules.calls import absent, encoding_text, is_grpc_call, request_context, response_context
 from wirecase.session.call import Call
@@ -21,6 +21,8 @@ _FAILURES = {
     "crc": "inflates, but its checksum does not fit",
     "trailing": "has bytes behind the end of its compressed data",
 }
+
+_CUT = {"short": True, "corrupt": False}
 
 
 def _bodies(call: Call) -> Iterator[tuple[int, MessageReader, HeaderBlock]]:
@@ -94,7 +96,10 @@ def _encoding_unsupported(call: Call) -> Iterator[Match]:
 
 def _not_accepted(call: Call, body: MessageReader, encoding: str) -> Match | None:
     request, frame = call.request_block, call.response
-    if request is None or frame is None or (not body.compressed and call.grpc_status == 0):
+    if request is None or frame is None:
+        return None
+    given_up = any(reset.side == CLIENT for reset in call.stream.resets)
+    if not body.compressed and call.grpc_status == 0 and not given_up:
         return None
     takes = accepted(request)
     if takes is None and not absent(request, b"grpc-accept-encoding"):
@@ -117,7 +122,7 @@ def _not_accepted(call: Call, body: MessageReader, encoding: str) -> Match | Non
         retry_safe="no",
         retry_why="The server would choose the same encoding again.",
         fix="Let the server compress only with an encoding of the request's grpc-accept-encoding, or register the "
-        "decoder in the client.",
+        f"decoder in the client ({knobs.DECODERS}).",
         key=("server", encoding),
     )
 
@@ -154,7 +159,7 @@ def _refused_by_server(call: Call, encoding: str) -> Match | None:
         },
         retry_safe="yes",
         retry_why="The server refused the request before it looked at its messages; retry without compression.",
-        fix=f"Turn request compression off, or register {encoding} in the server.",
+        fix=f"Turn request compression off, or register {encoding} in the server ({knobs.DECODERS}).",
         key=("client", encoding),
     )
 
@@ -202,7 +207,11 @@ def _failed(call: Call, side: int, body: MessageReader, inflation: Inflation) ->
         },
         client_sees=(
             clients.decompress_failed(
-                encoding, inflation.text, http_status=status, zlib_error=inflation.kind in ("corrupt", "crc")
+                encoding,
+                http_status=status,
+                zlib_error=inflation.kind in ("corrupt", "crc"),
+                offered=encoding.lower() in (accepted(call.request_block) or ()),
+                cut=_CUT.get(inflation.kind) if inflation.kind == "short" or not inflation.inflated else None,
             )
             if side == SERVER
             else []

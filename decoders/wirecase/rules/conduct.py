@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from wirecase.grpc.messages import MessageReader
 from wirecase.http2.facts import error_name, is_informational
 from wirecase.model import CLIENT, SERVER, Evidence, Mark
 from wirecase.rules import clients
@@ -14,8 +15,39 @@ from wirecase.session.session import Session
 
 REACTION = SECOND
 """A client's error this soon after an unusual frame is taken for its answer to it, ns."""
+MESSAGE_LIMIT = 4 << 20
+"""Bytes of a message that clients take by default; a longer one is refused whatever its flag is."""
+CORE, JS, TONIC = "grpc-c/", "grpc-node-js/", "tonic/"
+"""Words of user agents whose libraries let some broken bytes pass (grpcio 1.85.1, grpc-js 1.14.7, tonic 0.14.9)."""
+STRICT = ("grpc-go/", "grpc-java-", "grpc-dotnet/", "grpc-go-connect/", "grpc-python-grpclib/")
+"""Those of libraries that fail calls on any."""
 COMPLAINTS = (1, 2, 6)
 """Codes by which a client calls a frame wrong: PROTOCOL_ERROR, INTERNAL_ERROR, FRAME_SIZE_ERROR."""
+
+
+def _is_content(body: MessageReader, agent: str) -> bool | None:
+    """Tell whether a client of this name was seen to succeed on such a body; None where that is not known."""
+    library = next((name for name in (CORE, JS, TONIC) if name in agent), None)
+    if library is None:
+        return False if any(name in agent for name in STRICT) else None
+    bad, pending = body.bad, body.pending()
+    whole = False
+    if bad is not None:
+        if library == TONIC:
+            return False
+        if library == CORE:  # it drops all of the body, if nothing whole stands before
+            return None if body.messages else True
+        declared = int.from_bytes(bad.foreign[1:5], "big")
+        whole = declared <= bad.foreign_length - 5
+    elif pending is not None:
+        declared = pending.declared or 0
+    else:
+        return False  # compressed
+    if declared > MESSAGE_LIMIT:
+        return False
+    if whole or library == CORE:
+        return True
+    return True if body.messages else None  # without any message a unary call fails
 
 
 def check_accepts(call: Call) -> Iterator[Match]:
@@ -35,23 +67,34 @@ def check_accepts(call: Call) -> Iterator[Match]:
         what, excerpt = "a compressed message that does not inflate", failed[0].excerpt
     else:
         return
+    agent = (call.request_block.text(b"user-agent") or "") if call.request_block else ""
+    known = _is_content(body, agent)
+    if known is False:
+        return
     trailers = call.trailers
     yield Match(
         severity="info",
-        certainty="possible",
+        certainty="probable" if known else "possible",
         who=["client"],
-        title=f"grpc-status 0 over {what}: a client may report success on broken bytes",
-        explanation=f"The response holds {what}, and its trailers say OK. The client did not reset the stream. Some "
-        "clients then return an empty or partial result as a success (C-core, grpc-js); others fail the call. Which of "
-        "both happened is not on the wire: ask the client.",
+        title=f"grpc-status 0 over {what}: "
+        + ("this client reports success on such bytes" if known else "a client may report success on broken bytes"),
+        explanation=f"The response holds {what}, and its trailers say OK. The client did not reset the stream. "
+        + (
+            f"It calls itself {agent[:80]!r}, a library that was seen to return an empty or partial result as a "
+            "success from such a response; its own report would prove it."
+            if known
+            else "Some clients then return an empty or partial result as a success (C-core, grpc-js); others fail the "
+            "call. Which of both happened is not on the wire: ask the client."
+        ),
         evidence=[
             show(excerpt, what),
             *([show(trailers.excerpt, "trailers with grpc-status 0", role="context")] if trailers else []),
         ],
-        details={"grpc_status": 0, "by": "client"},
+        details={"grpc_status": 0, "by": "client", "user_agent": agent[:200] or None},
         retry_safe="no",
         retry_why="The server holds the call to be done.",
-        fix="Check what the client returned for this call; a client that hides such a response should be updated.",
+        fix="Check what the client returned for this call: compare message counts or sums with the server's. A client "
+        "that hides such a response should be updated; mend whatever broke the bytes first.",
     )
 
 

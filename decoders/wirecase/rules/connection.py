@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from wirecase.http2.facts import MAX_CONCURRENT_STREAMS
 from wirecase.model import CLIENT, SERVER, SIDE_NAMES, Mark
-from wirecase.rules import clients
+from wirecase.rules import clients, knobs
 from wirecase.rules.base import Match, Rule, point
 from wirecase.rules.limits import OTHER, SECOND, acknowledged, first_end, first_time, seconds, span, sure
 from wirecase.rules.violations import WHO
@@ -71,7 +71,7 @@ def check_close_without_goaway(session: Session) -> Iterator[Match]:
         details={"by": "server", "how": end[1], "open_streams": session.h2.open_at_end_count},
         retry_safe="unknown",
         retry_why="Without a GOAWAY it is not known which requests were processed.",
-        fix="Make the server drain before it stops (GracefulStop, GOAWAY, terminationGracePeriodSeconds).",
+        fix=f"Make the server drain before it stops: {knobs.DRAIN}.",
         stream=streams[0][0],
         streams=streams[1:],
     )
@@ -177,8 +177,8 @@ def check_idle_cut(session: Session) -> Iterator[Match]:
         retry_safe="yes",
         retry_why="The reset came from something that no longer knew the connection: the request was "
         "not processed. If the server itself reset, it is only likely.",
-        fix="Send keep-alive PINGs more often than the limit (GRPC_ARG_KEEPALIVE_TIME_MS, keepalive_time), or set the "
-        "client's idle timeout below it.",
+        fix=f"Send keep-alive PINGs more often than the limit ({knobs.KEEPALIVE}), set the client's idle timeout below "
+        f"it, or raise the limit: {knobs.IDLE}.",
         stream=streams[0][0],
         streams=streams[1:],
     )
@@ -204,7 +204,7 @@ def check_concurrency(session: Session) -> Iterator[Match]:
             retry_safe="yes",
             retry_why="Calls that wait were never sent.",
             fix="Find out why the server lowers the limit (overload protection, shutdown); a client can open another "
-            "connection.",
+            f"connection. The limit: {knobs.CONCURRENCY}.",
             key=0,
         )
     waits = [(mark, limit) for mark, limit in h2.limit_waits if limit > 0]
@@ -221,7 +221,7 @@ def check_concurrency(session: Session) -> Iterator[Match]:
             details={"limit": limit, "max_open": h2.max_open},
             retry_safe="yes",
             retry_why="Calls that wait were never sent.",
-            fix="Spread calls over more connections (channel pool), or raise the server's limit.",
+            fix=f"Spread calls over more connections (channel pool), or raise the server's limit: {knobs.CONCURRENCY}.",
             key=1,
             count=len(waits),
         )

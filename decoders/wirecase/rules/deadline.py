@@ -114,7 +114,7 @@ def _by_client(call: Call, met: Met) -> Match:
             "after_messages": body.messages if body is not None else 0,
             "response_headers": call.response is not None,
         },
-        client_sees=clients.deadline(),
+        client_sees=clients.deadline(headers=call.response is not None),
         retry_safe="unknown",
         retry_why="The server may have processed the call after the client stopped waiting.",
         fix="Compare the method's usual time with the deadline; look for what the server waited for.",
@@ -159,7 +159,7 @@ def _unseen(call: Call) -> Match | None:
             *request_context(call),
         ],
         details={"timeout_ms": round(timeout * 1000, 3), "by": "client", "how": "open", "retransmissions": lost},
-        client_sees=clients.deadline(),
+        client_sees=clients.deadline(headers=call.response is not None),
         retry_safe="unknown",
         retry_why="The server may have processed the call.",
         fix="Look for what stopped the traffic between the two sides.",
@@ -173,11 +173,13 @@ def _by_server(call: Call) -> Match:
     message = s.percent_decode(trailers.block.get(b"grpc-message") or b"") if trailers else ""
     elapsed = seconds(frame.excerpt.mark, trailers.excerpt.mark) if frame and trailers else None
     certainty: Certainty = "certain"
+    sees = clients.answered(s.DEADLINE_EXCEEDED, message)
     if timeout is None:
         fits = " The request carried no grpc-timeout that could be seen: a server or a proxy set the limit."
         certainty = "probable"
     elif elapsed is not None and _at(timeout, elapsed):
         fits = f" That fits the request's grpc-timeout of {span(timeout)}."
+        sees = clients.deadline(headers=None)  # by then the client's own clock has run out as well
     else:
         fits = (
             f" The request's grpc-timeout is {span(timeout)}, which does not fit: the status was passed on from a call "
@@ -208,7 +210,7 @@ def _by_server(call: Call) -> Match:
             "grpc_message": message,
             "after_messages": body.messages if body is not None else 0,
         },
-        client_sees=clients.deadline(),
+        client_sees=sees,
         retry_safe="unknown",
         retry_why="The server may have done part of the work.",
         fix="Compare the method's usual time with the deadline; look for what the server waited for.",

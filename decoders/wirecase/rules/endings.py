@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from wirecase.model import CLIENT, SERVER, SIDE_NAMES, Evidence, Mark
-from wirecase.rules import clients
+from wirecase.rules import clients, knobs
 from wirecase.rules.base import Match, Rule, point
 from wirecase.rules.limits import blind, first_end, first_time, grpc_timeout, seconds, span, sure
 from wirecase.rules.progress import age, aged, around, far, far_details, inside_message, last_heard, retry
@@ -71,11 +71,8 @@ def tcp_end(call: Call) -> tuple[int, How, Mark] | None:
 
 def _last_frame(call: Call, side: int, before: int) -> Mark | None:
     """Return a side's last DATA or HEADERS frame on the stream up to a time."""
-    marks = [frame.excerpt.mark for frame in call.stream.headers if frame.side == side]
-    last = call.stream.last_mark(side)
-    if last is not None:
-        marks.append(last)
-    return max((mark for mark in marks if mark.time <= before), default=None, key=lambda mark: (mark.time, mark.offset))
+    marks = (mark for mark in call.stream.last_marks(side) if mark.time <= before)
+    return max(marks, default=None, key=lambda mark: (mark.time, mark.offset))
 
 
 def silence(call: Call) -> Silence | None:
@@ -161,12 +158,11 @@ def check_no_response(call: Call) -> Iterator[Match]:
         "waited for something behind it or lost the call is not on this wire.",
         evidence=[*point(quiet.since, "the end of the request", side=CLIENT), *_end_point(quiet)],
         details={"seconds": round(quiet.seconds, 3), "grpc_timeout": quiet.deadline, "by": "server"},
-        client_sees=clients.stalled() if quiet.deadline is not None else [],
+        client_sees=clients.stalled(headers=False) if quiet.deadline is not None else [],
         retry_safe=safe,
         retry_why=why,
         fix="Find out what the server did at that time (its log, its thread pool, the backend behind it), or raise the "
-        "deadline or the proxy's timeout (grpc_read_timeout, 'timeout server', route.timeout) if such calls are meant "
-        "to take this long.",
+        f"deadline or the proxy's timeout if such calls are meant to take this long: {knobs.WAITS}.",
     )
 
 
@@ -271,14 +267,19 @@ def _cut(call: Call, by: int, fin: bool, mark: Mark) -> Match:
             "request_complete": stream.ended[CLIENT],
             **far_details(call, CLIENT if own else SERVER),
         },
-        client_sees=clients.body_cut("fin" if fin else "rst", headers=call.response is not None)
+        client_sees=clients.body_cut(
+            "fin" if fin else "rst",
+            headers=call.response is not None,
+            in_frame=session.h2.halves[SERVER].unfinished_frame is not None,
+            in_message=inside_message(call, SERVER) and session.h2.halves[SERVER].unfinished_frame is None,
+            goaway=(goaways[-1].code, goaways[-1].debug.decode("utf-8", "replace")) if goaways else None,
+        )
         if by == SERVER
         else [],
         retry_safe=safe,
         retry_why=why,
         fix="Look for a restart, crash, OOM kill or deployment of the server at this time, and for idle or lifetime "
-        "limits of what lies between; servers should drain with GOAWAY first (GracefulStop, "
-        "terminationGracePeriodSeconds, drain time in Envoy)."
+        f"limits of what lies between; servers should drain with GOAWAY first: {knobs.DRAIN}."
         if by == SERVER
         else "Look at the client's log: shut clients down only after their calls have ended.",
         key=(by, fin),

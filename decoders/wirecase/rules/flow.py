@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from wirecase.http2.facts import INITIAL_WINDOW_SIZE, MAX_WINDOW, WINDOW_UPDATE, Violation
 from wirecase.model import CLIENT, SERVER, SIDE_NAMES, Mark
-from wirecase.rules import clients
+from wirecase.rules import clients, knobs
 from wirecase.rules.base import Match, Rule, point
 from wirecase.rules.limits import OTHER, blind, grpc_timeout, seconds, span
 from wirecase.rules.progress import far, far_details, inside_message
@@ -71,11 +71,11 @@ def _stall(call: Call, side: int, starved: Mark, until: int, scope: str) -> Matc
             "initial_window": initial,
             **far_details(call, side),
         },
-        client_sees=clients.stalled(),
+        client_sees=clients.stalled(headers=call.response is not None),
         retry_safe="unknown",
         retry_why="The server may have handled what it read." if side == CLIENT else "The server had begun to answer.",
         fix=f"Find out why the {receiver} stopped reading the stream (back-pressure, a blocked handler, a lock); "
-        "larger windows only postpone it.",
+        f"larger windows only postpone it ({knobs.WINDOWS}).",
         key=side,
     )
 
@@ -175,10 +175,7 @@ def _zero(session: Session, violation: Violation) -> Told:
 
 def check_zero(session: Session) -> Iterator[Match]:
     """WINDOW_UPDATE of 0."""
-    for match in grouped(session, {"zero-increment": _zero}):
-        if match.details["by"] == "server":
-            match.client_sees = clients.h2_violation()
-        yield match
+    yield from grouped(session, {"zero-increment": _zero})
 
 
 def check_leak(session: Session) -> Iterator[Match]:

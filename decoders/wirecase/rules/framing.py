@@ -148,10 +148,7 @@ def _interleaved(session: Session, violation: Violation) -> Told:
 def check_continuation(session: Session) -> Iterator[Match]:
     """Orphan or interleaved CONTINUATION."""
     kinds = {"continuation-orphan": _orphan, "continuation-interleaved": _interleaved}
-    for match in grouped(session, kinds, needs_whole=True):
-        if match.details["by"] == "server":
-            match.client_sees = clients.h2_violation()
-        yield match
+    yield from grouped(session, kinds, needs_whole=True)
 
 
 # --- stream states ---------------------------------------------------------------------------------------------------
@@ -244,7 +241,9 @@ def check_first_frame(session: Session) -> Iterator[Match]:
             evidence=[show(excerpt, f"first frame: {frame_name(kind)}")],
             details={"by": SIDE_NAMES[side], "frame": frame_name(kind)},
             retry_safe="unknown",
-            client_sees=clients.first_frame_not_settings(frame_name(kind)) if side == SERVER else [],
+            client_sees=clients.first_frame_not_settings(frame_name(kind), kept.data if kept else b"")
+            if side == SERVER
+            else [],
             retry_why="The connection cannot be used; whether a call was processed is not known.",
             fix=f"Fix or replace the HTTP/2 implementation of the {SIDE_NAMES[side]}.",
             key=side,
@@ -299,6 +298,7 @@ def check_padded(call: Call) -> Iterator[Match]:
             "(C-core: 'unsupported data flags').",
             evidence=[show(shown.excerpt, "the stream's first header block")] if shown else [],
             details={"by": SIDE_NAMES[side], "padded": padded},
+            retry_why="Padding itself stops no call; a client that cannot take it fails again.",
             fix="Turn padding off where the client cannot take it.",
             key=side,
         )

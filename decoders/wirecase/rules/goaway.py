@@ -11,10 +11,10 @@ from itertools import pairwise
 
 from wirecase.http2.facts import ERROR_NAMES, PING, error_name
 from wirecase.model import CLIENT, SERVER, SIDE_NAMES, RetrySafe, Severity
-from wirecase.rules import clients
+from wirecase.rules import clients, knobs
 from wirecase.rules.base import Match, Rule, show
 from wirecase.rules.goaway_reasons import LAST_ANY, Reason, details, evidence, lost_calls, quoted, reasons
-from wirecase.rules.limits import OTHER, first_time, seconds, span, sure
+from wirecase.rules.limits import OTHER, answered, first_time, seconds, span, sure
 from wirecase.rules.progress import aged
 from wirecase.rules.violations import WHO
 from wirecase.session.call import Call
@@ -72,7 +72,8 @@ def check_max_requests(session: Session) -> Iterator[Match]:
         "goaway-max-requests",
         "The {who} ended the connection after {requests:,} requests (last stream {last})",
         "It is a limit on requests per connection.",
-        "Raise the limit (keepalive_requests in nginx, max_requests_per_connection in Envoy; an ALB's 10,000 is "
+        "Raise the limit (keepalive_requests in nginx, max_requests_per_connection in Envoy, "
+        "tune.h2.fe.max-total-streams in HAProxy; an ALB's 10,000 is "
         "fixed), rotate channels before it is reached, and retry UNAVAILABLE for calls that GOAWAY refused.",
         "yes",
         RETRY_ABOVE,
@@ -86,8 +87,9 @@ def check_max_age(session: Session) -> Iterator[Match]:
         "goaway-max-age",
         "The {who} ended the connection for its age",
         "The connection had reached its maximum age.",
-        "Expected with max_connection_age (grpc) or keepalive_time (nginx); set a grace period that calls fit into "
-        "(max_connection_age_grace).",
+        "Expected with GRPC_ARG_MAX_CONNECTION_AGE_MS, grpc-go MaxConnectionAge, Envoy max_connection_duration or "
+        "nginx keepalive_time; set a grace period that calls fit into (GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, "
+        "MaxConnectionAgeGrace; Envoy drain_timeout).",
         "yes",
         RETRY_ABOVE,
     )
@@ -100,7 +102,8 @@ def check_max_idle(session: Session) -> Iterator[Match]:
         "goaway-max-idle",
         "The {who} ended the connection because it was idle",
         "The connection had been idle for too long.",
-        "Expected with max_connection_idle; no action is needed unless calls are lost.",
+        "Expected with a limit on idle connections; no action is needed unless calls are lost. The limits: "
+        f"{knobs.IDLE}.",
         "yes",
         RETRY_ABOVE,
     )
@@ -161,11 +164,13 @@ def check_too_many_pings(session: Session) -> Iterator[Match]:
                 "interval_seconds": median,
                 "intervals": [round(gap / 1e9, 3) for gap in [b - a for a, b in pairwise(times)][:10]],
             },
-            client_sees=clients.too_many_pings(),
+            client_sees=clients.too_many_pings(headers=answered(session))
+            if reason.goaway.side == SERVER and reason.goaway.open_streams
+            else [],
             retry_safe="yes",
             retry_why="Calls above last_stream_id were not processed; those below may finish.",
-            fix="Raise the client's keep-alive interval to at least the server's minimum, or lower the server's "
-            "(permit_keepalive_time, MinTime, PermitWithoutStream).",
+            fix=f"Ping less often ({knobs.KEEPALIVE}), at least the server's minimum apart and not without calls, or "
+            f"lower that minimum ({knobs.PING_LIMITS}).",
             key=reason.goaway.side,
         )
 
@@ -215,7 +220,9 @@ def _error(session: Session, reason: Reason, what: str, text: str, fix: str) -> 
         f"{text}",
         evidence=evidence(reason),
         details=details(session, reason),
-        client_sees=clients.goaway_error(goaway.code, debug) if goaway.side == SERVER and goaway.open_streams else [],
+        client_sees=clients.goaway_error(goaway.code, debug, headers=answered(session))
+        if goaway.side == SERVER and goaway.open_streams
+        else [],
         retry_safe="unknown",
         retry_why=RETRY_ABOVE + " Of the others it is not known.",
         fix=fix,

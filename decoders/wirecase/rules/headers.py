@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from wirecase.http2.facts import Violation
 from wirecase.model import CLIENT, SIDE_NAMES
-from wirecase.rules import clients
+from wirecase.rules import clients, knobs
 from wirecase.rules.base import Match, Rule
 from wirecase.rules.limits import OTHER
 from wirecase.rules.violations import Told, grouped
@@ -76,8 +76,6 @@ def check_hpack(session: Session) -> Iterator[Match]:
     """A header block that HPACK forbids, on a side that was seen from its start."""
     for match in grouped(session, {"hpack": _hpack}, needs_whole=True):
         if match.details.pop("certain", True):
-            if match.details["by"] == "server":
-                match.client_sees = clients.h2_violation(COMPRESSION_ERROR)
             yield match
 
 
@@ -120,9 +118,7 @@ def _list_too_large(session: Session, violation: Violation) -> Told:
         explanation=f"{bound}; this list counts {size:,} (names and values plus 32 bytes each). Receivers answer with "
         "431, RST_STREAM or ENHANCE_YOUR_CALM, or drop the fields.",
         note=f"header block of {size:,} bytes when decoded",
-        fix="Send less metadata (tokens, baggage, error details), or raise the receiver's limit: max_metadata_size in "
-        "gRPC core, MaxHeaderListSize in grpc-go, large_client_header_buffers in nginx, max_request_headers_kb in "
-        "Envoy.",
+        fix=f"Send less metadata (tokens, baggage, error details), or raise the receiver's limit: {knobs.METADATA}.",
         severity="warning",
         certainty="probable",
     )
@@ -154,10 +150,7 @@ def _content_length(session: Session, violation: Violation) -> Told:
 
 def check_content_length(session: Session) -> Iterator[Match]:
     """DATA that does not add up to content-length."""
-    for match in grouped(session, {"content-length": _content_length}, needs_whole=True):
-        if match.details["by"] == "server":
-            match.client_sees = clients.h2_violation(headers=True)
-        yield match
+    yield from grouped(session, {"content-length": _content_length}, needs_whole=True)
 
 
 RULES: tuple[Rule, ...] = (

@@ -52,8 +52,15 @@ _HINTS = {
               "Shrink the metadata, or raise the limit (nginx: large_client_header_buffers; Envoy: "
               "max_request_headers_kb).",
               ("client", "proxy"), "no", _AGAIN),
+    460: Hint("AWS ALB logs 460 where the client closed the connection before the idle timeout.",
+              "Raise the client's deadline, or mend what is slow.", ("client",)),
+    463: Hint("AWS ALB answers 463 to an x-forwarded-for with more than 30 addresses: a loop of proxies.",
+              "Find the loop, or let a hop drop the header.", ("proxy",), "no", _AGAIN),
     464: Hint("AWS ALB answers 464 when the request's protocol does not fit the target group's protocol version.",
-              "Set the target group's protocol version to gRPC, and the listener to HTTPS.", ("proxy",), "no", _AGAIN),
+              "Set the target group's protocol version to GRPC (ProtocolVersion), and the listener to HTTPS.",
+              ("proxy",), "no", _AGAIN),
+    494: Hint("The request's headers are larger than nginx allows.",
+              "Shrink the metadata, or raise large_client_header_buffers.", ("client", "proxy"), "no", _AGAIN),
     499: Hint("The client had gone away before the hop could answer.", "Raise the client's deadline.", ("client",)),
     502: Hint("The hop could not get a valid answer from its upstream: the connection was refused, reset, closed "
               "early, or not HTTP/2.",
@@ -62,11 +69,16 @@ _HINTS = {
               "HTTP/1 (nginx: grpc_pass; HAProxy: proto h2; Envoy: http2_protocol_options; ALB: protocol version "
               "gRPC)."),
     503: Hint("The hop had no server to use, or is shedding load.",
-              "Check the health checks and the number of ready servers behind the hop."),
+              "Check the health checks and the number of ready servers behind the hop (nginx: max_fails, fail_timeout; "
+              "HAProxy: check, maxconn, timeout queue; Envoy: outlier_detection, circuit_breakers; ALB: health "
+              "checks of the target group)."),
+    561: Hint("AWS ALB could not authenticate the user: the identity provider answered with an error.",
+              "Look at the authenticate-oidc action of the listener's rule; gRPC clients cannot follow a login.",
+              ("proxy",), "no", _AGAIN),
     504: Hint("The upstream did not answer the hop in time.",
               "Compare the hop's timeout with the call's (nginx: grpc_read_timeout; HAProxy: timeout server; Envoy: "
               "route "
-              "timeout and max_stream_duration; ALB: idle timeout)."),
+              "timeout and max_stream_duration; ALB: idle_timeout.timeout_seconds)."),
 }  # fmt: skip
 _REDIRECTS = (301, 302, 303, 307, 308)
 _CLOUDFLARE = {

@@ -14,6 +14,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from wirecase.model import Mark
+
 Place = tuple[int, int]
 """(connection, stream)."""
 Status = bytes | str | None
@@ -60,6 +62,24 @@ class CallPrint(NamedTuple):
     """``ok``, ``failed`` or ``unfinished``, as it was counted."""
     status: Status
     """As `CallLog.statuses` counts it."""
+    http: int | None = None
+    """``:status`` of the answer."""
+    how: str | None = None
+    """How it ended: `wirecase.session.call.How`."""
+    by: int | None = None
+    """The side that ended it."""
+    answered: bool = False
+    """Response headers came."""
+    quiet: int | None = None
+    """How long the server had said nothing when the call began, ns; None if it was the connection's first."""
+    begun: Mark | None = None
+    """Its first frame."""
+    over: Mark | None = None
+    """The frame or packet that ended it."""
+    left: bool = False
+    """Its client had closed or reset the connection before the call ended."""
+    whole: bool = False
+    """Nothing of it is missing from the capture."""
 
 
 Relayed = Callable[["CallPrint", "CallPrint"], bool]
@@ -77,6 +97,8 @@ def match(prints: Iterable[CallPrint], relayed: Relayed | None = None) -> list[t
         by_path[one.path].append(one)
     found: list[tuple[CallPrint, CallPrint]] = []
     for calls in by_path.values():
+        if len({one.server for one in calls}) == 1:
+            continue  # a call and what it was made anew for have different servers
         starts = [one.start for one in calls]
         for back in calls:
             front = _front(back, calls, starts, between)
@@ -120,8 +142,9 @@ def _alike(back: CallPrint, front: CallPrint) -> bool:
     known = back.request is not None and front.request is not None
     if known and not same_request and back.asked and front.asked:
         return False
-    if back.response is not None and front.response is not None and back.response != front.response:
-        return False
+    answers = back.response is not None and front.response is not None
+    if answers and back.response != front.response and not (same_request and back.ids & front.ids):
+        return False  # with the same id and the same request, what stands between changed the answer
     if back.ids & front.ids:
         return True
     if back.ids and front.ids and len(back.ids) == len(front.ids):

@@ -87,6 +87,8 @@ class Legs:
     calls: dict[Place, int] = field(default_factory=dict)
     """Numbers of the calls of `fronts` and `backs`."""
     refs: dict[int, ConnectionRef] = field(default_factory=dict)
+    pairs: list[tuple[CallPrint, CallPrint]] = field(default_factory=list)
+    """(leg behind, leg before) of `fronts`, with what is known of them."""
     merged: int = 0
     """Calls that are not counted, since another leg of theirs is."""
     doubtful: int = 0
@@ -271,7 +273,8 @@ class LegBook:
 
     def _link(self, prints: list[CallPrint], book: LegBook, totals: CallTotals, statuses: Counter[Status]) -> None:
         legs = self.legs
-        for back, front in match(prints):
+        legs.pairs = match(prints)
+        for back, front in legs.pairs:
             legs.fronts[back.place] = front.place
             legs.backs.setdefault(front.place, []).append(back.place)
             legs.calls |= {back.place: back.call, front.place: front.call}
@@ -308,7 +311,25 @@ def print_of(call: Call, outcome: str) -> CallPrint | None:
         frozenset(name for name in _PROXY_HEADERS if request.get(name) is not None),
         request.get(b"user-agent"), hash(frozenset(settings[0].values.items())) if settings else None, outcome,
         b"0" if outcome == "ok" else "unknown" if call.status_hidden else call.status_text,
+        call.http_status, call.ending.how if call.ending else None, call.ending.by if call.ending else None,
+        call.response is not None, _quiet(call), call.started, call.ending.mark if call.ending else None,
+        _left(call), not (call.blurred or session.client.missing or session.server.missing),
     )  # fmt: skip
+
+
+def _left(call: Call) -> bool:
+    """Tell whether the client had closed the connection before a call ended: its status is the answer to that."""
+    end, over = call.session.first_end(), call.ending.mark if call.ending else None
+    return end is not None and end[0] == CLIENT and (over is None or end[2].time <= over.time)
+
+
+def _quiet(call: Call) -> int | None:
+    """Return how long the server had said nothing when a call began that is not its connection's first, ns."""
+    session = call.session
+    last = session.server.last_data
+    if last is None or last.time > call.started.time or (session.calls_seen < 2 and session.tcp.syn_seen):
+        return None
+    return call.started.time - last.time
 
 
 def _same_connection(one: ConnectionPrint, two: ConnectionPrint) -> bool:

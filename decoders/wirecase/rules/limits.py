@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from wirecase.http2.facts import FRAME_NAMES
+from wirecase.http2.facts import FRAME_NAMES, HEADERS
 from wirecase.model import CLIENT, SERVER, Certainty, Mark
 from wirecase.session.call import Call
 from wirecase.session.session import Session
@@ -72,6 +72,16 @@ def sure(session: Session, best: Certainty = "certain") -> Certainty:
 def call_seen(call: Call) -> bool:
     """Tell whether the frames of a call were all seen, both ways, so that its ending can be judged."""
     return not call.blurred and not call.session.one_direction and not call.session.has_gaps
+
+
+def answered(session: Session) -> bool | None:
+    """Tell whether the only call had response headers; None where there were more calls."""
+    return session.h2.halves[SERVER].frames.by_type[HEADERS] > 0 if only_call(session) else None
+
+
+def only_call(session: Session) -> bool:
+    """Tell whether the client opened one stream; whatever a server opens in breach does not count."""
+    return session.h2.halves[CLIENT].frames.by_type[HEADERS] == 1
 
 
 def speaks_http2(session: Session, side: int) -> bool:

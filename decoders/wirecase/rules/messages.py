@@ -163,6 +163,7 @@ def _invalid_flag(call: Call) -> Iterator[Match]:
                 content_type=call.content_type,
                 status=call.grpc_status,
                 on_data=ended_on_data(call),
+                messages=bad.after_messages,
             )
             if call.status_text is None:
                 details["missing_status"] = True
@@ -250,7 +251,13 @@ def _desync(call: Call) -> Iterator[Match]:
             ],
             details=details,
             client_sees=(
-                clients.bad_flag(bad.flag, details["declared"], bad.foreign_length - 1, status=call.grpc_status)
+                clients.bad_flag(
+                    bad.flag,
+                    details["declared"],
+                    bad.foreign_length - 1,
+                    status=call.grpc_status,
+                    messages=bad.after_messages,
+                )
                 if side == SERVER
                 else []
             ),
@@ -314,7 +321,12 @@ def _length_is_text(call: Call) -> Iterator[Match]:
                 "after_messages": body.messages,
                 "by": name,
             },
-            client_sees=clients.message_too_large(pending.declared, None) if side == SERVER else [],
+            client_sees=[
+                *clients.message_too_large(pending.declared, None),
+                *clients.broken_off(pending.declared, pending.got),
+            ]
+            if side == SERVER
+            else [],
             retry_safe="unknown",
             retry_why="The answer is lost; whether the call was processed is not on the wire.",
             fix="Find out who wrote the text: compare the body with the pages of the proxies on the way.",

@@ -19,8 +19,6 @@ from wirecase.rules.limits import (
 )
 from wirecase.session.session import Session
 
-FRAME_SIZE_ERROR = 6
-"""What HTTP/2 clients make of text: its first bytes read as a length are over every limit."""
 GREETINGS = (
     (b"SSH-", "an SSH server"),
     (b"220 ", "an SMTP or FTP server"),
@@ -174,7 +172,7 @@ def check_not_http2(session: Session) -> Iterator[Match]:
         evidence=_evidence(got, "first bytes where a SETTINGS frame is due", sent, "the client's HTTP/2 preface"),
         across=session.server.address,
         details={"by": "server", "text": server[:64].decode("latin-1"), "protocol": name},
-        client_sees=clients.h2_violation(FRAME_SIZE_ERROR),
+        client_sees=clients.no_frames(server),
         retry_safe="yes",
         retry_why="No call was processed, but " + RETRY_NO[0].lower() + RETRY_NO[1:],
         fix="Check the target's address and port.",
@@ -218,7 +216,7 @@ def check_tls_mismatch(session: Session) -> Iterator[Match]:
             evidence=_evidence(got, "TLS alert" if alert else "the server says that it expects TLS", sent, "plaintext"),
             across=session.server.address,
             details={"tls": "server", "plaintext": "client", "text": "" if alert else server[:200].decode("latin-1")},
-            client_sees=[] if alert else clients.peer_speaks_http1(_status(server)),
+            client_sees=clients.no_frames(server) if alert else clients.peer_speaks_http1(_status(server)),
             retry_safe="yes",
             retry_why="No call was processed, but " + RETRY_NO[0].lower() + RETRY_NO[1:],
             fix="Use TLS credentials (https://, secure channel) for this port, or the plaintext port.",
@@ -249,7 +247,7 @@ def check_close_before_settings(session: Session) -> Iterator[Match]:
         ],
         across=session.server.address,
         details={"by": "server", "how": end[1], "open_streams": session.h2.open_at_end_count},
-        client_sees=clients.closed_before_settings(),
+        client_sees=clients.closed_before_settings(end[1]),
         retry_safe="unknown",
         retry_why="The server sent nothing, not even SETTINGS; it may have read the request, but "
         "it never answered on HTTP/2.",

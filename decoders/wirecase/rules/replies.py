@@ -7,27 +7,38 @@ from collections.abc import Iterator
 from typing import Any
 
 from wirecase.grpc import status as s
+from wirecase.rules import clients
 from wirecase.rules.base import Match, Rule, show
 from wirecase.rules.calls import is_grpc_call, request_context, says_too_large
+from wirecase.rules.clients.status import is_grpc
+from wirecase.rules.gateway_words import known_words
 from wirecase.rules.proxies import who_wrote
 from wirecase.session.call import Call
 
+GATEWAY = (502, 503, 504)
+"""Statuses that only something before a server has a reason to send."""
 _LOCAL = re.compile(
-    r"upstream connect error or disconnect/reset before headers|\Ano healthy upstream|\Aupstream request timeout|"
-    r"\Astream timeout|\Aupstream max stream duration reached|\ARBAC: access denied|\Alocal_rate_limited|"
-    r"\Aoverload|\Aconnect: Connection refused|\Aerror trying to connect: |\Alogical service |"
-    r"failure to get a peer from the ring-balancer|\A(?:bad gateway|service unavailable|gateway time-?out)\Z",
+    r"\Aoverload|\Aconnect: Connection refused|\Aerror trying to connect: |"
+    r"\A(?:bad gateway|service unavailable|gateway time-?out)\Z",
     re.I,
 )
+"""Sentences of proxies whose writer they do not tell."""
 
 
 def is_local_reply(call: Call) -> bool:
-    """Tell whether a proxy wrote the status: trailers-only, no message, words that only proxies use."""
+    """Tell whether a proxy wrote the status: trailers-only, with words that only proxies use or a gateway's error.
+
+    A gRPC server says 200 whatever its status is (PH2 Responses), so a gateway's error beside a grpc-status is of
+    something in between.
+    """
     trailers = call.trailers
     if trailers is None or trailers is not call.response or not call.grpc_status:
         return False
+    if call.http_status in GATEWAY:
+        return True
     message = s.percent_decode(trailers.block.get(b"grpc-message") or b"")
-    return _LOCAL.search(message) is not None
+    said = known_words(message)
+    return (said is not None and said.grpc) or _LOCAL.search(message) is not None
 
 
 def _local_reply(call: Call) -> Iterator[Match]:
@@ -38,16 +49,23 @@ def _local_reply(call: Call) -> Iterator[Match]:
     name = s.status_name(call.grpc_status or 0)
     writer = who_wrote(None, message) or who_wrote(trailers.block)
     named = f" ({writer.name})" if writer else ""
-    low = message.lower()
-    unsent = any(word in low for word in ("no healthy upstream", "connection refused", "connection failure"))
+    said = known_words(message)
+    unsent = said.unsent if said else "connection refused" in message.lower()
+    status = call.http_status
+    http = "" if status in (None, 200) else f" Its :status is {status}, and a gRPC server always sends 200."
     yield Match(
         severity="error",
         certainty="probable",
         who=["proxy", "server"],
         title=f'A proxy{named} answered for the server: {name}, "{message[:100]}"',
         explanation=(
-            "The answer has a status but no response headers of its own (trailers-only), and its message is a proxy's: "
-            f'"{message[:300]}". No server answered this call.'
+            "The answer has a status but no response headers of its own (trailers-only)"
+            + (
+                f', and its message is a proxy\'s: "{message[:300]}".'
+                if said or not http
+                else f'; message "{message[:300]}".'
+            )
+            + f"{http}{' ' + said.meaning if said else ''} No server answered this call."
         ),
         evidence=[show(trailers.excerpt, f"grpc-status {call.grpc_status}, trailers-only"), *request_context(call)],
         details={
@@ -58,15 +76,33 @@ def _local_reply(call: Call) -> Iterator[Match]:
             "http_status": call.http_status,
             "by": "server",
         },
+        client_sees=clients.answered(call.grpc_status or 0, message, call.http_status or 200)
+        if is_grpc(call.content_type)
+        else [],  # some go by the HTTP status then
         retry_safe="yes" if unsent else "unknown",
         retry_why=(
-            "The proxy had no server to send the request to."
+            "By the proxy's own words no server got the request."
             if unsent
             else "The request may have reached the server before the connection broke."
         ),
-        fix="Look at the upstream of that proxy at this time: its health checks, its connection's end, its idle "
+        fix=said.fix
+        if said
+        else "Look at the upstream of that proxy at this time: its health checks, its connection's end, its idle "
         "timeout; in Envoy, response flags (UF, UC, UH, UT) in the access log name the reason.",
         key=(call.grpc_status, message[:80]),
+    )
+
+
+def _maybe_envoy(call: Call) -> str:
+    """Say where an answer without a message may be Envoy's: one of its upstream carries the time that it took."""
+    block = call.response_block
+    if block is None or call.trailers is not call.response or b"x-envoy-upstream-service-time" in block.names:
+        return ""
+    if "envoy" not in (block.text(b"server") or "").lower():
+        return ""
+    return (
+        " It has no x-envoy-upstream-service-time, though, which Envoy adds to answers of its upstream by default: it "
+        "may be Envoy's own (no route, response flag NR; no cluster, NC; external authorization, UAEX)."
     )
 
 
@@ -108,10 +144,13 @@ def _app_status(call: Call) -> Iterator[Match]:
         explanation=(
             f"The call ended in order with grpc-status {code} ({name})"
             + (f' and the message "{message[:300]}".' if message else " and no message.")
-            + f"{extra} That is the application's answer, not a fault of the wire."
+            + f"{extra} That is the application's answer, not a fault of the wire.{_maybe_envoy(call)}"
         ),
         evidence=[show(trailers.excerpt, f"grpc-status {code}"), *request_context(call)],
         details=details,
+        client_sees=clients.answered(code, message, call.http_status or 200)
+        if raw_details is None or parsed is not None
+        else [],  # what clients make of broken details is told by grpc-metadata-bad-bin
         retry_safe="unknown",
         retry_why=(
             "UNAVAILABLE from an application is usually safe to retry with a back-off; the wire does not say."

@@ -62,10 +62,14 @@ def _truncated_response(call: Call, body: MessageReader) -> Iterator[Match]:
         return
     ended = call.response_complete
     stopped = _stopped(pending.declared, pending.got, pending.prefix)
-    sees = clients.truncated(pending.declared, pending.got, call.grpc_status) if ended else clients.deadline()
+    sees = (
+        clients.truncated(pending.declared, pending.got, call.grpc_status, messages=body.messages)
+        if ended
+        else clients.deadline(headers=True)
+    )
     large = ""
     if huge and pending.declared is not None:
-        limitless = [row for row in sees if ended and row.client == "grpclib"]
+        limitless = clients.broken_off(pending.declared, pending.got) if ended else []
         sees = [*clients.message_too_large(pending.declared, None), *limitless]
         large = " The length is over the 4 MiB that clients take by default, so they report that instead."
     where = f"After {plural(body.messages, 'message')} the" if body.messages else "The"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from wirecase.http2.facts import Reset, error_name
 from wirecase.model import CLIENT, SERVER, SIDE_NAMES, Certainty, RetrySafe, Severity, Who
-from wirecase.rules import clients
+from wirecase.rules import clients, knobs
 from wirecase.rules.base import Match, Rule, show
 from wirecase.rules.limits import grpc_timeout, sure
 from wirecase.rules.progress import age, aged, around, far, far_details, retry
@@ -32,8 +32,7 @@ HINTS = {
 }
 FIX_RESET = (
     "Look at the log of the hop that answers on this connection at this time. Timeouts that end streams: "
-    "grpc_read_timeout and grpc_send_timeout in nginx, 'timeout server' in haproxy, route.timeout and "
-    "stream_idle_timeout in Envoy. If that hop is a proxy, capture its upstream side too."
+    f"{knobs.WAITS}. If that hop is a proxy, capture its upstream side too."
 )
 
 
@@ -102,8 +101,8 @@ def check_refused(call: Call) -> Iterator[Match]:
         why="REFUSED_STREAM promises that the request was not processed (RFC 9113 §8.7).",
         text="The receiver refused the stream before any processing: too many concurrent streams, or it is shutting "
         "down.",
-        fix="Retry on another connection; raise MAX_CONCURRENT_STREAMS (http2_max_concurrent_streams, "
-        "max_concurrent_streams) or spread calls over more connections.",
+        fix="Retry on another connection; spread calls over more connections, or raise MAX_CONCURRENT_STREAMS: "
+        f"{knobs.CONCURRENCY}.",
     )
 
 

@@ -117,7 +117,7 @@ def check_peer_silent(session: Session) -> Iterator[Match]:
                 "sent": facts.sent,
                 "open_streams": session.h2.open_at_end_count,
             },
-            client_sees=clients.stalled(),
+            client_sees=clients.deadline(headers=None),
             retry_safe="unknown",
             retry_why="What was in flight may or may not have been processed.",
             fix="Look at the network between at that time; keep-alive PINGs (and TCP_USER_TIMEOUT) find such "

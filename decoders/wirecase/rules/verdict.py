@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from wirecase.model import Blast, CallTotals, Finding, Verdict
+from wirecase.rules.causes import INFERRED
 from wirecase.rules.legs import Legs
 from wirecase.rules.tls_keys import reason as hidden_because
 from wirecase.session.run import Run
@@ -26,6 +27,9 @@ _COUNT_CALLS = ("h2-rapid-reset",)
 """Rules on connections whose count is one of calls."""
 _NO_CALLS = ("h2-flood", "h2-stream-state-violation", "close-without-goaway")
 """Rules on connections that name streams, but not ones whose calls the fault is known to have hit."""
+_UNPLACED = ("call-end-unseen",)
+"""Rules that count calls without a place: the evidence knows of them, but of no connection."""
+_CONTENT = "client-accepts-broken-bytes"
 
 
 def is_limit(finding: Finding) -> bool:
@@ -52,8 +56,11 @@ def _calls(findings: list[Finding], legs: Legs) -> int:
     A call that was met on several of its legs is one.
     """
     named: set[tuple[int, int]] = set()
-    most = 0
+    most = unplaced = 0
     for finding in findings:
+        if finding.rule in _UNPLACED:
+            unplaced += finding.count
+            continue
         if finding.rule in _NO_CALLS and finding.call is None:
             continue
         here = {
@@ -64,7 +71,7 @@ def _calls(findings: list[Finding], legs: Legs) -> int:
         named |= here
         if (finding.call is not None or finding.rule in _COUNT_CALLS) and finding.count > len(finding.occurrences):
             most = max(most, finding.count)
-    return max(most, len(named))
+    return max(most, len(named)) + unplaced
 
 
 def roots(findings: list[Finding], legs: Legs | None = None) -> list[Finding]:
@@ -84,9 +91,9 @@ def roots(findings: list[Finding], legs: Legs | None = None) -> list[Finding]:
             is_limit(f),
             heaviest(f),
             -explained[f.id],
+            _SURE[f.certainty],
             -len(below[f.id]),
             _WEIGHT[f.severity],
-            _SURE[f.certainty],
             f.time if f.time is not None else 1 << 63,
             f.id,
         )
@@ -104,6 +111,8 @@ def blast(findings: list[Finding], run: Run, legs: Legs | None = None) -> Blast:
     paths: Counter[str] = Counter()
     times: list[int] = []
     for finding in serious:
+        if finding.rule in _UNPLACED:
+            paths.update(finding.details.get("paths", ()))
         for place in finding.occurrences:
             if place.path is not None:
                 paths[place.path] += 1
@@ -171,7 +180,13 @@ def not_inspected(findings: list[Finding], run: Run) -> list[str]:
 
 
 def _who(finding: Finding) -> str:
+    """Name the likeliest; a proxy without a trace of one is as well the server itself, as far as one leg shows."""
     who = finding.who[0] if finding.who else "unknown"
+    if who == "proxy" and "proxy_address" in finding.details:
+        return f"the proxy ({finding.details['proxy_address']})"
+    if who == "proxy" and "server" in finding.who and not finding.details.get("proxy"):
+        server = finding.connection.server if finding.connection else ""
+        return "a proxy, or the server itself" + (f" ({server})" if server else "")
     return _SIDES[who]
 
 
@@ -203,32 +218,97 @@ def _sentence(text: str) -> str:
     return text if text.endswith((".", "!", "?", "…")) else text + "."
 
 
-def _headline(findings: list[Finding], causes: list[Finding], spread: Blast, unseen: list[str], run: Run) -> str:
-    calls = run.calls
+def _headline(
+    findings: list[Finding], causes: list[Finding], spread: Blast, unseen: list[str], run: Run, legs: Legs
+) -> str:
     tail = f" Not inspected: {'; '.join(unseen)}." if unseen else ""
     faults = [finding for finding in causes if not is_limit(finding)]
     if not faults:
         return _clean(run, unseen) + tail
     first = faults[0]
-    if spread.calls:
-        share = f" ({spread.share:.0%})" if spread.of >= 10 and spread.share < 0.995 else ""
-        if spread.of == spread.calls:
-            every = {1: "The only gRPC call is", 2: "Both gRPC calls are"}
-            hit = f"{every.get(spread.of, f'All {spread.of:,} gRPC calls are')} hit"
-        else:
-            hit = f"{spread.calls:,} of {spread.of:,} gRPC calls {'is' if spread.calls == 1 else 'are'} hit{share}"
-    else:
-        hit = f"No gRPC call is known to be hit ({calls.total:,} seen)" if calls.total else "No gRPC call came about"
     kind = _kind(first)
-    alike = {place.connection for f in faults if _kind(f) == kind for place in f.occurrences}
-    alike.discard(None)
-    hosts = f" It happened on {len(alike):,} connections." if len(alike) > 1 else ""
+    same = [finding for finding in faults if _kind(finding) == kind]
+    below = _below(findings, same)
+    told = [finding for finding in findings if finding.id in below]
     more = len({_kind(finding) for finding in faults} - {kind})
-    others = f" {_counted(more, 'further root cause')} below." if more else ""
-    sure = "" if first.certainty == "certain" else f" ({first.certainty})"
-    where = f" Most likely at fault{sure}: {_who(first)}{_at(first)}."
-    legs = _counting(findings, calls)
-    return f"{hit}: {_sentence(first.title)}{where}{hosts}{others}{legs}{tail}"
+    ours = [finding for finding in told if finding.link != "stream"]  # what lies on a stream may have many causes
+    hit = _hit(spread, run.calls, _calls(ours, legs) if more else spread.calls)
+    content = _content(findings, spread, legs)
+    parts = [
+        f"{content or hit}: {_sentence(first.title)}",
+        _passed_on(same, told),
+        _blame(first, told),
+        _on_connections(same),
+        f"{_counted(more, 'further root cause')} below." if more else "",
+    ]
+    return " ".join(part for part in parts if part) + _counting(findings, run.calls) + tail
+
+
+def _hit(spread: Blast, calls: CallTotals, by_this: int) -> str:
+    """Say how many calls are hit, and how many of them by the cause that is told first."""
+    if not spread.calls:
+        return f"No gRPC call is known to be hit ({calls.total:,} seen)" if calls.total else "No gRPC call came about"
+    share = f" ({spread.share:.0%})" if spread.of >= 10 and spread.share < 0.995 else ""
+    if spread.of == spread.calls:
+        every = {1: "The only gRPC call is", 2: "Both gRPC calls are"}
+        hit = f"{every.get(spread.of, f'All {spread.of:,} gRPC calls are')} hit"
+    else:
+        hit = f"{spread.calls:,} of {spread.of:,} gRPC calls {'is' if spread.calls == 1 else 'are'} hit{share}"
+    return f"{hit}, {by_this:,} of them by this" if 0 < by_this < spread.calls else hit
+
+
+def _content(findings: list[Finding], spread: Blast, legs: Legs) -> str:
+    """Say that nobody complained about broken bytes, where that is so of all calls that are hit."""
+    accepted = [finding for finding in findings if finding.rule == _CONTENT and finding.certainty != "possible"]
+    count = _calls(accepted, legs)
+    if not count or count < spread.calls:
+        return ""
+    calls = "the only gRPC call" if spread.of == count == 1 else f"{count:,} of {spread.of:,} gRPC calls"
+    return f"The wire was broken and the client was most likely content, on {calls}"
+
+
+def _below(findings: list[Finding], causes: list[Finding]) -> set[str]:
+    """Return the ids of causes and of all that they explain."""
+    below = _descendants(findings)
+    return set().union(*(below[finding.id] for finding in causes))
+
+
+def _passed_on(causes: list[Finding], told: list[Finding]) -> str:
+    """Say what became of a fault on the legs towards the client: the end of the chain, which clients complain of."""
+    step, passed = causes[0], False
+    while True:
+        server = step.connection.server if step.connection else ""
+        further = (
+            finding
+            for finding in told
+            if finding.caused_by == step.id
+            and finding.severity in _SERIOUS
+            and finding.call is not None
+            and finding.connection is not None
+            and finding.connection.server != server
+        )
+        found = next(further, None)
+        if found is None:
+            told_anew = passed and step.title != causes[0].title  # a NAT passes on what it gets
+            return f"What became of it at {server}: {_sentence(step.title)}" if told_anew else ""
+        step, passed = found, True
+
+
+def _blame(first: Finding, told: list[Finding]) -> str:
+    if first.who[:1] in ([], ["unknown"]):
+        return "Who is at fault is not shown."
+    sure = first.certainty
+    guessed = (finding for finding in told if finding.link in INFERRED)
+    if sure == "certain" and any(finding.link == "moment" or finding.call is not None for finding in guessed):
+        sure = "probable"  # connections that were refused afterwards take nothing from it
+    return f"Most likely at fault{'' if sure == 'certain' else f' ({sure})'}: {_who(first)}{_at(first)}."
+
+
+def _on_connections(causes: list[Finding]) -> str:
+    """Say on how many connections the same happened."""
+    alike = {place.connection for finding in causes for place in finding.occurrences}
+    alike.discard(None)
+    return f"It happened on {len(alike):,} connections." if len(alike) > 1 else ""
 
 
 def _counting(findings: list[Finding], calls: CallTotals) -> str:
@@ -271,7 +351,7 @@ def verdict(findings: list[Finding], run: Run, legs: Legs | None = None) -> Verd
     spread = blast(findings, run, legs)
     unseen = not_inspected(findings, run)
     return Verdict(
-        headline=_headline(findings, causes, spread, unseen, run),
+        headline=_headline(findings, causes, spread, unseen, run, legs or Legs()),
         root_causes=[finding.id for finding in causes if finding.severity in _SERIOUS or not is_limit(finding)],
         not_inspected=unseen,
         blast=spread,

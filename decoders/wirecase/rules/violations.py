@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from wirecase.http2.facts import Violation
-from wirecase.model import SIDE_NAMES, Certainty, Severity, Who
+from wirecase.http2.facts import END_STREAM, HEADERS, Violation
+from wirecase.model import SERVER, SIDE_NAMES, Certainty, ClientSees, Severity, Who
+from wirecase.rules import clients
 from wirecase.rules.base import Match, show
-from wirecase.rules.limits import speaks_http2, sure, whole
+from wirecase.rules.limits import only_call, speaks_http2, sure, whole
 from wirecase.session.session import Session
 
 WHO: tuple[Who, Who] = ("client", "server")
@@ -79,6 +80,7 @@ def _match(session: Session, violations: list[Violation], tell: Tell, count: int
         explanation=told.explanation,
         evidence=[show(first.excerpt, told.note)],
         details={"by": SIDE_NAMES[first.side], **_plain(first.facts), **told.details},
+        client_sees=_client_sees(session, first) if first.side == SERVER else [],
         retry_safe="unknown",
         retry_why="A breach of HTTP/2 usually ends the connection: whether the call was processed is not on the wire.",
         fix=told.fix,
@@ -86,6 +88,25 @@ def _match(session: Session, violations: list[Violation], tell: Tell, count: int
         stream=first.stream or None,
         count=count,
         streams=streams,
+    )
+
+
+def _client_sees(session: Session, violation: Violation) -> list[ClientSees]:
+    frame = violation.excerpt.data
+    alone = session.h2.max_open <= 1
+    head: bool | None = None
+    if violation.kind == "continuation-interleaved":
+        head = not violation.facts["ends_stream"] if alone else None
+    elif violation.kind != "idle-stream" and len(frame) >= 9 and frame[3] == HEADERS:
+        own = violation.kind == "malformed-headers"  # it ends its stream, and no other
+        head = not frame[4] & END_STREAM if alone or own else None
+    elif only_call(session):
+        head = session.h2.halves[SERVER].frames.by_type[HEADERS] == 0
+    return clients.breach(
+        violation.kind,
+        violation.facts,
+        opening=violation.excerpt.mark.offset == 0,
+        head=head,
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from wirecase.grpc.messages import MessageReader
-from wirecase.http2.facts import DATA, HEADERS, HeaderBlock, HeadersFrame, Reset, Stream, is_informational
+from wirecase.http2.facts import HeaderBlock, HeadersFrame, Reset, Stream, is_informational
 from wirecase.model import CLIENT, SERVER, Mark
 
 if TYPE_CHECKING:
@@ -155,13 +155,3 @@ class Call:
             or any(body.lost for body in (self.request_body, self.response_body) if body)
             or not (halves[CLIENT].synced and halves[SERVER].synced)
         )
-
-
-def ended_without_trailers(stream: Stream) -> bool:
-    """Tell whether the server's END_STREAM stood on a DATA frame."""
-    return stream.ended[SERVER] and stream.ended_by[SERVER] == DATA
-
-
-def ended_with_headers(stream: Stream) -> bool:
-    """Tell whether the server's END_STREAM stood on a HEADERS frame."""
-    return stream.ended[SERVER] and stream.ended_by[SERVER] == HEADERS

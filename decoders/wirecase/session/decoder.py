@@ -86,8 +86,8 @@ class ConnectionDecoder:
         self._plain = plain
 
     def hand_on(self) -> int:
-        """Hand on the calls that closed a while ago (`wirecase.http2.streams.StreamTable.hand_on`)."""
-        return self._walk.table.hand_on() if self.session.protocol == "h2" else 0
+        """Hand on the calls that closed a while ago (`wirecase.http2.closed.ClosedStreams.hand_on`)."""
+        return self._walk.table.closed.hand_on() if self.session.protocol == "h2" else 0
 
     def give_up(self, before: int) -> None:
         """Let go of streams whose ends a hole may hide (`wirecase.http2.streams.StreamTable.give_up`)."""
@@ -143,7 +143,7 @@ class ConnectionDecoder:
         return stretch.after(at) if at < len(stretch) else None
 
     def _whole_stretch(self, rest: Stretch) -> None:
-        lengths = rest.bounds[1:] - rest.bounds[:-1]
+        lengths = rest.ends - rest.begins
         second = int(lengths[rest.sides == 1].sum())
         self._payload[1] += second
         self._payload[0] += int(lengths.sum()) - second

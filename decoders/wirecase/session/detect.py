@@ -141,6 +141,8 @@ def decide(
     frames = [begins_with_frame(data) for data in first]
     if from_start and initiator is not None and not forced:
         return _from_start(first, initiator, frames, final=final)
+    if from_start and initiator is not None and not first[initiator] and not final:
+        return None  # servers may greet first: the client's preface is still to come
     return _from_middle(first, initiator, from_start=from_start, final=final, forced=forced)
 
 

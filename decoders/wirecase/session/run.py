@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from wirecase.model import CLIENT, SERVER, SIDE_NAMES, CallTotals, Damage, Finding, SourceInfo
+from wirecase.model import CLIENT, SERVER, SIDE_NAMES, CallTotals, ConnectionRef, Damage, Finding, SourceInfo
 from wirecase.tls.names import ALERT, TLS13, version_name
 from wirecase.tls.suites import suite_name
 
@@ -109,5 +109,9 @@ class Run:
     hidden: dict[str, Hidden] = field(default_factory=dict)
     """TLS connections that could not be read (in full), by `wirecase.tls.facts.Problem`."""
     key_logs: Sequence[ReadKeyLog] = ()
+    leg_pairs: Sequence[Any] = ()
+    """(leg behind, leg before) of calls seen on both sides of a proxy: `wirecase.rules.leg_match.CallPrint`."""
+    leg_refs: Mapping[int, ConnectionRef] = field(default_factory=dict)
+    """The connections of `leg_pairs`, by their index."""
     other_calls: Counter[str] = field(default_factory=Counter)
     """Calls of ``grpc-web`` and ``connect``, which are named and not judged."""

@@ -1,7 +1,7 @@
 """A file on disk, read ahead of whoever decodes it.
 
 Two threads work beside the decoder, and both let go of the interpreter lock while they do: one reads the file into a
-few buffers, the other computes the digest over them (`wirecase.sources.raw.Digest`). Reading begins before the
+few buffers, the other computes the digest over them (`wirecase.digest.Digest`). Reading begins before the
 decoder is even imported, and goes on while it is busy with a window. Their number is fixed.
 """
 
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from queue import SimpleQueue
 
+    from wirecase.digest import Digest, EarlyDigest
     from wirecase.sources.following import FollowedFile
-    from wirecase.sources.raw import Digest
     from wirecase.sources.remote import RemoteFile
 
 PIECE = 4 << 20
@@ -42,7 +42,9 @@ class Piece(NamedTuple):
 class ReadAhead:
     """Reads `file` from where it stands to its end. `close` must be called."""
 
-    def __init__(self, file: io.FileIO | FollowedFile | RemoteFile, digest: Digest | None, head: bytes) -> None:
+    def __init__(
+        self, file: io.FileIO | FollowedFile | RemoteFile, digest: Digest | EarlyDigest | None, head: bytes
+    ) -> None:
         """`head` was read from the file before; it comes first."""
         import threading
         from queue import SimpleQueue

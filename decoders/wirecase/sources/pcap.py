@@ -113,8 +113,6 @@ class PcapReader:
         window = self._window
         buffer, end = window.buffer, window.end
         unpack, size, limit, unit = shape.unpack, shape.size, shape.limit, shape.unit
-        starts, caplens = columns.starts.append, columns.caplens.append
-        lengths, times = columns.lengths.append, columns.times.append
         at = window.start
         if end - at >= MIN_WINDOW:
             found = _chain(buffer, at, end, shape)
@@ -122,6 +120,8 @@ class PcapReader:
                 from wirecase.sources.record_columns import take_pcap
 
                 at = take_pcap(buffer, found, end, shape, columns)
+        starts, caplens = columns.starts.append, columns.caplens.append
+        lengths, times = columns.lengths.append, columns.add_time
         last = end - size
         while at <= last:
             seconds, fraction, caplen, length = unpack(buffer, at)

@@ -29,7 +29,7 @@ from wirecase.sources.pcapng_blocks import (
     read_interface,
     section_order,
 )
-from wirecase.sources.reading import MIN_RECORDS, MIN_WINDOW, SEARCH, Columns, Reading
+from wirecase.sources.reading import LONG_BLOCK, MIN_RECORDS, MIN_WINDOW, SEARCH, Columns, Reading
 from wirecase.sources.window import Window
 
 MAX_INTERFACES = 1 << 16
@@ -132,15 +132,15 @@ class PcapngReader:
     def _walk_packets(self, columns: Columns, at: int) -> int:
         """Take enhanced packet blocks, the bulk of every file, while they are in order; return where that ends."""
         buffer, end = self._window.buffer, self._window.end
-        if end - at >= MIN_WINDOW and self._native and not at & 3 and _are_many(buffer, at, end):
+        if end - at >= MIN_WINDOW and self._native and not at & 3 and (many := _many(buffer, at, end)):
             from wirecase.sources.record_columns import take_pcapng
 
-            at = take_pcapng(buffer, at, end, self._interfaces, columns)
+            at = take_pcapng(buffer, at, end, self._interfaces, columns, long=many >= MIN_RECORDS * LONG_BLOCK)
         unpack, word = self._unpack_epb, self._unpack_word
         interfaces = self._interfaces
         known = len(interfaces)
         starts, caplens = columns.starts.append, columns.caplens.append
-        lengths, times = columns.lengths.append, columns.times.append
+        lengths, times = columns.lengths.append, columns.add_time
         current, factor, divisor, offset = -1, 1, 1, 0
         last = end - 32
         while at <= last:
@@ -228,7 +228,7 @@ class PcapngReader:
         columns.starts.append(start)
         columns.caplens.append(caplen)
         columns.lengths.append(max(caplen, length))
-        columns.times.append(interface.time(raw, before))
+        columns.add_time(interface.time(raw, before))
         return None
 
     def _packet_header(self, kind: int, at: int, room: int) -> tuple[int, int, int, int, int | None] | None:
@@ -312,15 +312,18 @@ class PcapngReader:
             reading.damage(at, f"the last block is cut behind its packet: {there} of {total} bytes")
 
 
-def _are_many(buffer: bytearray, at: int, end: int) -> bool:
-    """Tell whether many enhanced packet blocks in this machine's byte order seem to follow each other from `at` on."""
+def _many(buffer: bytearray, at: int, end: int) -> int:
+    """Return the length in bytes of the next `MIN_RECORDS` enhanced packet blocks in this machine's byte order.
+
+    0 if not so many seem to follow each other from `at` on.
+    """
     words = memoryview(buffer)[: end & ~3].cast("I")
     i = at >> 2
     try:
         for _ in range(MIN_RECORDS):
             if words[i] != EPB:
-                return False
+                return 0
             i += words[i + 1] >> 2
     except IndexError:  # the window ends
-        return False
-    return True
+        return 0
+    return i * 4 - at

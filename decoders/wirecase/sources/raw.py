@@ -1,32 +1,25 @@
-"""Bytes as they lie in a file or come through a pipe, and the SHA-256 of all that was read.
+"""Bytes as they lie in a file or come through a pipe.
 
-Nothing here knows a capture format. A `RawInput` is read straight into the caller's buffer; the digest is computed over
-that same buffer in a second thread while the packets in it are decoded (hashlib lets go of the interpreter lock), so it
-must be settled before the buffer is written again: see `Digest.settle`.
+Nothing here knows a capture format. A `RawInput` is read straight into the caller's buffer; its digest may be computed
+over that same buffer while the packets in it are decoded, so it must be settled before the buffer is written again: see
+`wirecase.digest.Digest.settle`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import stat
 from typing import TYPE_CHECKING, Protocol
 
+from wirecase.digest import Digest, EarlyDigest, digest_of
 from wirecase.errors import InputError
 
 if TYPE_CHECKING:
-    import threading
-    from queue import SimpleQueue
-
     from wirecase.sources.ahead import ReadAhead
     from wirecase.sources.following import Follow, FollowedFile
     from wirecase.sources.remote import RemoteFile
 
-THREAD_AFTER = 1 << 20
-"""Bytes of an input that are hashed in place before a thread is worth its start."""
-THREAD_PIECE = 1 << 18
-"""A piece shorter than this is hashed in place: handing it over costs more than it saves."""
 PIPE_SIZE = 1 << 20
 """Wanted size of a pipe's buffer in bytes, so that a fast writer is not stopped every 64 KiB."""
 
@@ -44,65 +37,6 @@ def shown(path: str) -> str:
 
         path = public(path)
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in path)
-
-
-class Digest:
-    """SHA-256 over the pieces of an input, in a thread of its own once the input has proved long."""
-
-    def __init__(self) -> None:
-        self._sha = hashlib.sha256()
-        self._thread: threading.Thread | None = None
-        self._pieces: SimpleQueue[memoryview | bytes | None]
-        self._begun: SimpleQueue[None]
-        self._done: SimpleQueue[None]
-        self._busy = False
-        self.size = 0
-        """Bytes taken so far."""
-
-    def update(self, piece: memoryview | bytes) -> None:
-        """Take the next piece; a `memoryview` must not change until `settle` returned."""
-        self.settle()
-        self.size += len(piece)
-        if len(piece) < THREAD_PIECE or self.size < THREAD_AFTER:
-            self._sha.update(piece)
-            return
-        if self._thread is None:
-            self._start()
-        self._busy = True
-        self._pieces.put(piece)
-        # The thread needs the interpreter lock once before it hashes without it. Waiting here gives it that at once;
-        # otherwise it would get its turn only after the switch interval (5 ms), longer than a window takes.
-        self._begun.get()
-
-    def settle(self) -> None:
-        """Wait until every piece taken so far is hashed. At most one is outstanding, so memory stays bounded."""
-        if self._busy:
-            self._done.get()
-            self._busy = False
-
-    def hexdigest(self) -> str:
-        """Return the digest of all pieces so far and let the thread go."""
-        self.settle()
-        if self._thread is not None:
-            self._pieces.put(None)
-            self._thread.join()
-            self._thread = None
-        return self._sha.hexdigest()
-
-    def _start(self) -> None:
-        import threading
-        from queue import SimpleQueue
-
-        self._pieces, self._begun, self._done = SimpleQueue(), SimpleQueue(), SimpleQueue()
-        self._thread = threading.Thread(target=self._work, name="wirecase-sha256", daemon=True)
-        self._thread.start()
-
-    def _work(self) -> None:
-        while (piece := self._pieces.get()) is not None:
-            self._begun.put(None)
-            self._sha.update(piece)
-            del piece
-            self._done.put(None)
 
 
 class ByteStream(Protocol):
@@ -136,7 +70,7 @@ class RawInput:
         """
         self.path = path
         self.problem: str | None = None
-        self.digest = Digest() if digest else None
+        self.digest: Digest | EarlyDigest | None = Digest() if digest else None
         self._head = b""
         self._ahead: ReadAhead | None = None
         self._followed: FollowedFile | None = None
@@ -159,6 +93,8 @@ class RawInput:
         """Size in bytes when opened, where it is known."""
         if not self.regular:
             self._widen_pipe()
+        elif digest:
+            self.digest = digest_of(mode)
 
     def _open_remote(self, path: str) -> None:
         from wirecase.sources.remote import RemoteFile

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -21,6 +22,8 @@ MAX_TIME = (1 << 63) - 1
 
 MIN_WINDOW = 1 << 18
 """Bytes from which on a window's packets may be read by columns."""
+LONG_BLOCK = 512
+"""Bytes of a pcapng block from which on stepping from one to the next is cheaper than looking at all their words."""
 MIN_RECORDS = 256
 """Packets from which on they are: so many bring the layers above to columns, and numpy is needed anyway."""
 
@@ -62,28 +65,50 @@ class Reading:
 
 @dataclass(slots=True)
 class Columns:
-    """The packets of one link type walked so far in a window."""
+    """The packets of one link type walked so far in a window: lists, or arrays of int64 once `extend` was called."""
 
     link: int
-    starts: list[int] = field(default_factory=list)
-    caplens: list[int] = field(default_factory=list)
-    lengths: list[int] = field(default_factory=list)
-    times: list[int] = field(default_factory=list)
+    starts: list[int] | array[int] = field(default_factory=list)
+    caplens: list[int] | array[int] = field(default_factory=list)
+    lengths: list[int] | array[int] = field(default_factory=list)
+    times: list[int] | array[int] = field(default_factory=list)
+
+    def extend(self, starts: bytes, caplens: bytes, lengths: bytes, times: bytes) -> None:
+        """Add many packets, each column as int64 in this machine's order; their times fit."""
+        self.times = _clamped(self.times)
+        for name, more in (("starts", starts), ("caplens", caplens), ("lengths", lengths), ("times", times)):
+            column = getattr(self, name)
+            if type(column) is list:
+                column = array("q", column)
+                setattr(self, name, column)
+            column.frombytes(more)
+
+    @property
+    def add_time(self) -> Callable[[int], None]:
+        """What adds one packet's time, which may be any number."""
+        times = self.times
+        return times.append if type(times) is list else lambda time: times.append(min(max(time, 0), MAX_TIME))
 
     def batch(self, reading: Reading, data: memoryview) -> PacketBatch:
         """Return the packets, numbered and entered in `reading`; there must be one at least."""
-        low, high = min(self.times), max(self.times)
-        if low < 0 or high > MAX_TIME:
-            self.times = [min(max(time, 0), MAX_TIME) for time in self.times]
-            low, high = min(self.times), max(self.times)
+        self.times = _clamped(self.times)
+        number = reading.packets + reading.other_frames + 1
+        made = PacketBatch(reading.source, self.link, data, self.starts, self.caplens, self.lengths, self.times, number)
+        low, high = made.span
         if reading.first is None or low < reading.first:
             reading.first = low
         if reading.last is None or high > reading.last:
             reading.last = high
         reading.newest = self.times[-1]
-        number = reading.packets + reading.other_frames + 1
         reading.packets += len(self.starts)
-        return PacketBatch(reading.source, self.link, data, self.starts, self.caplens, self.lengths, self.times, number)
+        return made
+
+
+def _clamped(times: list[int] | array[int]) -> list[int] | array[int]:
+    """Return `times` so that a signed 64-bit integer holds each."""
+    if type(times) is array or not times or (min(times) >= 0 and max(times) <= MAX_TIME):
+        return times
+    return [min(max(time, 0), MAX_TIME) for time in times]
 
 
 class PacketReader(Protocol):

@@ -8,6 +8,8 @@ block, damage - is for the formats' own walks, which know everything.
 from __future__ import annotations
 
 import os
+import sys
+from struct import pack
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -23,17 +25,22 @@ if TYPE_CHECKING:
     from wirecase.sources.pcapng_blocks import Interface
 
 Array: TypeAlias = NDArray[Any]
+_ALIKE = 128
+"""Blocks of one length that are looked at together."""
 _STRETCH = 1 << 16
 """32-bit words that are searched for blocks at first."""
 
 
-def take_pcapng(buffer: bytearray, at: int, end: int, interfaces: list[Interface], columns: Columns) -> int:
+def take_pcapng(
+    buffer: bytearray, at: int, end: int, interfaces: list[Interface], columns: Columns, *, long: bool
+) -> int:
     """Take the enhanced packet blocks of one interface, in this machine's byte order, that follow each other from `at`.
 
-    Return where the first block stands that was not taken.
+    `long` says that they seem to be so long that stepping over them is cheaper than looking at all their words. Return
+    where the first block stands that was not taken.
     """
     word: Array = np.frombuffer(buffer, dtype=np.uint32, count=end >> 2)
-    place = _chain(word, at >> 2)
+    place = _steps(buffer, at, end) if long else _chain(word, at >> 2)
     if not len(place):
         return at
     total, number, high, low, caplen, length = (word[place + field].astype(np.int64) for field in range(1, 7))
@@ -53,11 +60,41 @@ def take_pcapng(buffer: bytearray, at: int, end: int, interfaces: list[Interface
     if largest * interface.factor > MAX_TIME or abs(interface.offset) > MAX_TIME - largest * interface.factor:
         return at
     columns.link = interface.link
-    columns.starts += (place[:count] * 4 + 28).tolist()
-    columns.caplens += caplen[:count].tolist()
-    columns.lengths += np.maximum(caplen, length)[:count].tolist()
-    columns.times += (units * interface.factor // interface.divisor + interface.offset).tolist()
+    columns.extend(
+        (place[:count] * 4 + 28).tobytes(),
+        caplen[:count].tobytes(),
+        np.maximum(caplen, length)[:count].tobytes(),
+        _times(units, interface).tobytes(),
+    )
     return int(place[count - 1] * 4 + total[count - 1])
+
+
+def _times(units: Array, interface: Interface) -> Array:
+    """Return times of an interface in ns since the epoch."""
+    times = units * interface.factor
+    if interface.divisor != 1:
+        times //= interface.divisor
+    times += interface.offset
+    return times
+
+
+def _steps(buffer: bytearray, at: int, end: int) -> Array:
+    """Return the same as `_chain`, from one block to the next; blocks alike that follow each other are stepped over."""
+    words = memoryview(buffer)[: end & ~3].cast("I")
+    found: list[int] = []
+    place, last = at >> 2, len(words) - 8
+    while place <= last and words[place] == EPB:
+        total = words[place + 1]
+        step, count = total >> 2, 1
+        if step < 8:
+            break
+        if place + step <= last and words[place + step + 1] == total and not total & 3:
+            head = int.from_bytes(pack("=II", EPB, total), sys.byteorder)
+            shape = (min(_ALIKE, (last - place) // step + 1),)
+            count = _leading(np.ndarray(shape, np.uint64, buffer, place * 4, (total,)) == head) or 1
+        found += range(place, place + count * step, step)
+        place += count * step
+    return np.array(found, dtype=np.int64)
 
 
 def _chain(word: Array, first: int) -> Array:
@@ -104,10 +141,12 @@ def take_pcap(buffer: bytearray, found: list[int], end: int, shape: RecordShape,
     count = _leading(good)
     if not count:
         return begin
-    columns.starts += (place[:count] + size).tolist()
-    columns.caplens += caplen[:count].tolist()
-    columns.lengths += length[:count].tolist()
-    columns.times += (seconds * 1_000_000_000 + fraction * unit)[:count].tolist()
+    columns.extend(
+        (place[:count] + size).tobytes(),
+        caplen[:count].tobytes(),
+        length[:count].tobytes(),
+        (seconds * 1_000_000_000 + fraction * unit)[:count].tobytes(),
+    )
     return int(place[count - 1] + size + caplen[count - 1])
 
 

@@ -7,6 +7,7 @@ from contextlib import closing
 from itertools import chain
 from types import TracebackType
 
+from wirecase.digest import EarlyDigest
 from wirecase.errors import InputError
 from wirecase.model import Damage, PacketBatch, SourceInfo
 from wirecase.sources.compressed import GzipInput, ZstdInput
@@ -190,7 +191,9 @@ class Source:
         info.packets, info.first, info.last = reading.packets, reading.first, reading.last
         info.form, info.dropped = reading.form, reading.dropped
         if raw.digest:
-            info.sha256 = raw.digest.hexdigest()
+            # Another process may still be busy with the end of the file: conclusions are drawn meanwhile.
+            late = isinstance(raw.digest, EarlyDigest)
+            info.digest = raw.digest.hexdigest if late else raw.digest.hexdigest()
             info.bytes = raw.digest.size
 
 

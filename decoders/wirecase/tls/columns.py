@@ -80,13 +80,8 @@ def take(connection: TlsConnection, sink: Plain, stretch: Stretch) -> None:
 
 def _join(stream: Stream, stretch: Stretch, picked: Array) -> tuple[bytes, tuple[Array, Array, Array], Array]:
     """Put a side's bytes behind those that it has left from before."""
-    breaks = np.flatnonzero(np.diff(picked) != 1) + 1
-    firsts = picked[np.concatenate(([0], breaks))]
-    lasts = picked[np.concatenate((breaks - 1, [len(picked) - 1]))]
-    begins, ends = stretch.bounds[firsts].tolist(), stretch.bounds[lasts + 1].tolist()
-    raw = memoryview(stretch.raw)
-    parts = map(raw.__getitem__, map(slice, begins, ends))
-    data = b"".join(chain((stream.buffer,), parts))
+    places = map(slice, stretch.begins[picked].tolist(), stretch.ends[picked].tolist())
+    data = b"".join(chain((stream.buffer,), map(stretch.data.__getitem__, places)))
     stream.facts.bytes += len(data) - len(stream.buffer)
     columns = [stretch.offsets[picked], stretch.packets[picked], stretch.times[picked]]
     keys: Array = picked.astype(np.int64)
@@ -107,7 +102,7 @@ def _merged(columns: list[_Columns], sides: list[int], source: int) -> Stretch:
         one = columns[0]
         bounds = np.concatenate(([0], np.cumsum(one.lengths)))
         which = np.full(len(one.lengths), sides[0])
-        return Stretch(source, b"".join(one.datas), bounds, which, one.offsets, one.packets, one.times)
+        return Stretch.joined(source, b"".join(one.datas), bounds, which, one.offsets, one.packets, one.times)
     first, second = columns
     records = np.argsort(np.concatenate((first.record_keys, second.record_keys)), kind="stable").tolist()
     datas = first.datas + second.datas
@@ -119,7 +114,7 @@ def _merged(columns: list[_Columns], sides: list[int], source: int) -> Stretch:
         np.concatenate((getattr(first, name), getattr(second, name)))[order]
         for name in ("lengths", "offsets", "packets", "times")
     )
-    return Stretch(source, raw, np.concatenate(([0], np.cumsum(lengths))), which, offsets, packets, times)
+    return Stretch.joined(source, raw, np.concatenate(([0], np.cumsum(lengths))), which, offsets, packets, times)
 
 
 def _one_by_one(

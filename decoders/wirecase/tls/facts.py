@@ -67,7 +67,6 @@ class ServerHello:
     cipher: int
     alpn: str | None
     """TLS 1.2 only: TLS 1.3 says it under encryption."""
-    has_alpn: bool
     psk: bool
     encrypt_then_mac: bool
     retry: bool

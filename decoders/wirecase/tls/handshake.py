@@ -93,7 +93,6 @@ def server_hello(body: bytes) -> ServerHello | None:
             version=version,
             cipher=cipher,
             alpn=alpn[0] if alpn else None,
-            has_alpn=_ALPN in extensions,
             psk=_PSK in extensions,
             encrypt_then_mac=_ETM in extensions,
             retry=random == RETRY_RANDOM and version in (TLS12, TLS13),

@@ -134,3 +134,11 @@ def test_faults_of_a_connection():
     assert outcome("detected", scene(told, run(0, reported=lines("OK")))) == "untold"
     moved = trace(call(0, 0.1), call(1, 0.5, connection=1), connections=[lost, connection(1, 0.4)])
     assert outcome("detected", scene(moved, run(0))) == "pass"
+
+
+def test_numbers_of_calls_that_began_together_name_none_of_them():
+    """Which of two threads was the first on the wire is not which of them began first."""
+    both = trace(cut(0, 0.1, answered=0.15), call(1, 0.105))
+    assert outcome("detected", scene(both, run(1, reported=lines("OK", "INTERNAL")))) == "pass"
+    one_by_one = trace(cut(0, 0.1, answered=0.11), call(1, 0.12))
+    assert outcome("detected", scene(one_by_one, run(1, reported=lines("OK", "INTERNAL")))) == "fail"

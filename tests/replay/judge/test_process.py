@@ -77,3 +77,16 @@ PYTHON = b'Traceback (most recent call last):\n  File "c.py", line 1, in <module
 )
 def test_crashes(client, crashed):
     assert outcome("not_crashed", scene(trace(cut(0, 0.1)), client)) == ("fail" if crashed else "pass")
+
+
+def test_what_an_event_loop_only_logs_is_no_crash():
+    logged = (
+        b"Fatal error: protocol.data_received() call failed.\nprotocol: <P object>\ntransport: <T fd=6>\n"
+        b"Traceback (most recent call last):\n  File x\nKeyError: 1\n\n"
+        b"During handling of the above exception, another exception occurred:\n\n"
+        b"Traceback (most recent call last):\n  File x\nNotImplementedError: <Frame>\n"
+        b'{"call": 0, "code": ""}\n'
+    )
+    own = b"Traceback (most recent call last):\n  File x\nKeyError: 1\n"
+    for output, expected in ((logged, "pass"), (own, "fail"), (logged + own, "fail"), (own + logged, "fail")):
+        assert outcome("not_crashed", scene(trace(cut(0, 0.1)), run(1, output=output))) == expected

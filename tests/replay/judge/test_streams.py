@@ -188,3 +188,17 @@ def test_faults_that_were_not_reached():
     for name in ("contained", "recovered", "retried_safely"):
         assert outcome(name, scene(trace(call(0, 0.1)), run(0))) == "untold"
         assert outcome(name, scene(trace(faulty(0, 0.1, broke_at=None)), run(0))) == "untold"
+
+
+def test_more_requests_than_calls_are_retries_for_certain():
+    """It repeats the same request after successes, but it reports three calls and four requests came."""
+    seen = trace(*(made(n, 0.1 * n, request_digest="same") for n, made in enumerate((cut, call, call, call), 1)))
+    assert outcome("retried_safely", scene(seen, run(0, reported=lines("OK", "OK", "OK")))) == "fail"
+    assert outcome("retried_safely", scene(seen, run(1, reported=lines("INTERNAL", "OK", "OK", "OK")))) == "untold"
+    some = lines((0, "OK"), (2, "OK"), (3, "OK"))  # one that it did not report may be the first
+    assert outcome("retried_safely", scene(seen, run(0, reported=some))) == "untold"
+
+
+def test_more_requests_than_calls_may_be_allowed_retries():
+    seen = trace(cut(0, 0.1, unprocessed=True, request_digest="a"), call(1, 0.2, request_digest="a"))
+    assert outcome("retried_safely", scene(seen, run(0, reported=lines("OK")))) == "pass"

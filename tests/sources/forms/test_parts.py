@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from capture_bytes import Trickle
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from hpack import Decoder
 from hypothesis import given
@@ -28,34 +29,10 @@ from wirecase.sources.reading import Reading
 from wirecase.sources.window import Window
 
 
-class Pieces:
-    """A `ByteStream` that hands out its bytes in pieces."""
-
-    problem: str | None = None
-
-    def __init__(self, data: bytes, size: int) -> None:
-        self._data, self._size = data, size
-
-    def readinto(self, view: memoryview) -> int:
-        part = self._data[: min(self._size, len(view))]
-        view[: len(part)] = part
-        self._data = self._data[len(part) :]
-        return len(part)
-
-    def ready(self) -> bool:
-        return False
-
-    def settle(self) -> None:
-        pass
-
-    def took(self, piece: memoryview) -> None:
-        pass
-
-
 def windows(data: bytes) -> Iterator[Window]:
     """The same bytes whole and byte by byte, in a small buffer that has to grow."""
     for size in (len(data) or 1, 1):
-        yield Window(Pieces(data, size), 64)
+        yield Window(Trickle(data, size), 64)
 
 
 # ---- records -----------------------------------------------------------------------------------------------------
@@ -91,9 +68,9 @@ def test_json_damage(text: bytes, reason: str) -> None:
 def test_long_records_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(documents, "MAX_RECORD", 1000)
     with pytest.raises(DamagedRecordError, match="longer than"):
-        documents.next_json(Window(Pieces(b'{"a": "' + b"x" * 5000, 100), 64))
+        documents.next_json(Window(Trickle(b'{"a": "' + b"x" * 5000, 100), 64))
     with pytest.raises(DamagedRecordError, match="more than"):
-        documents.next_prefixed(Window(Pieces(b"\x7f\xff\xff\xff" + b"x" * 50, 100), 64))
+        documents.next_prefixed(Window(Trickle(b"\x7f\xff\xff\xff" + b"x" * 50, 100), 64))
 
 
 def test_messages_with_lengths() -> None:

@@ -13,8 +13,9 @@ import re
 from struct import Struct, error
 
 from wirecase.case.redact.ledger import Ledger
+from wirecase.grpc.flatbuffer import Flatbuffer
 
-_I32, _U32, _U16 = Struct("<i"), Struct("<I"), Struct("<H")
+_U32 = Struct("<I")
 _CONTINUATION = b"\xff\xff\xff\xff"
 _SCHEMA, _DICTIONARY, _RECORDS = 1, 2, 3
 _HEADER_TYPE, _HEADER, _CUSTOM = 1, 2, 4  # slots of Message
@@ -65,57 +66,37 @@ def _label(number: int) -> bytes:
     return b"c" + digits
 
 
-class _Buffer:
+class _Message(Flatbuffer):
     """A flatbuffer that is edited in place."""
 
     def __init__(self, data: bytes, names: ArrowNames, ledger: Ledger) -> None:
+        super().__init__(data)
         self.out = bytearray(data)
-        self._data = data
         self._names = names
         self._ledger = ledger
         self._left = _TABLES_LIMIT
 
-    def _u32(self, at: int) -> int:
-        value: int = _U32.unpack_from(self._data, at)[0]
-        return value
-
-    def _slot(self, table: int, slot: int) -> int:
-        """Return where the value of a table's slot lies, 0 if it is absent."""
-        vtable = table - _I32.unpack_from(self._data, table)[0]
-        if vtable < 0:
-            raise _BadError
-        size: int = _U16.unpack_from(self._data, vtable)[0]
-        entry = 4 + 2 * slot
-        if entry + 2 > size:
-            return 0
-        offset: int = _U16.unpack_from(self._data, vtable + entry)[0]
-        return table + offset if offset else 0
-
-    def _follow(self, table: int, slot: int) -> int:
-        at = self._slot(table, slot)
-        return at + self._u32(at) if at else 0
-
     def _tables(self, vector: int) -> list[int]:
         if not vector:
             return []
-        count = self._u32(vector)
+        count = self.u32(vector)
         self._left -= count
-        if self._left < 0 or count * 4 > len(self._data) - vector - 4:
+        if self._left < 0 or count * 4 > len(self.data) - vector - 4:
             raise _BadError
-        return [at + self._u32(at) for at in range(vector + 4, vector + 4 + 4 * count, 4)]
+        return [at + self.u32(at) for at in range(vector + 4, vector + 4 + 4 * count, 4)]
 
     def _string(self, at: int) -> tuple[int, int] | None:
         if not at:
             return None
-        start, length = at + 4, self._u32(at)
-        if start + length > len(self._data):
+        start, length = at + 4, self.u32(at)
+        if start + length > len(self.data):
             raise _BadError
         return start, start + length
 
     def _mask_pairs(self, vector: int) -> None:
         for pair in self._tables(vector):
             for slot in (0, 1):
-                span = self._string(self._follow(pair, slot))
+                span = self._string(self.follow(pair, slot))
                 if span is not None and span[0] < span[1]:
                     self._ledger.counts["Arrow metadata"] += slot
                     self.out[span[0] : span[1]] = b"x" * (span[1] - span[0])
@@ -123,36 +104,35 @@ class _Buffer:
     def _mask_field(self, field: int, depth: int) -> None:
         if depth > _DEPTH_LIMIT:
             raise _BadError
-        span = self._string(self._follow(field, _NAME))
+        span = self._string(self.follow(field, _NAME))
         if span is not None:
-            name = self._data[span[0] : span[1]]
+            name = self.data[span[0] : span[1]]
             made = self._names.column(name)
             self._ledger.counts["Arrow column"] += made != name
             self.out[span[0] : span[1]] = made
-        self._mask_pairs(self._follow(field, _FIELD_CUSTOM))
-        for child in self._tables(self._follow(field, _CHILDREN)):
+        self._mask_pairs(self.follow(field, _FIELD_CUSTOM))
+        for child in self._tables(self.follow(field, _CHILDREN)):
             self._mask_field(child, depth + 1)
 
     def mask(self) -> None:
         """Mask the names and pairs of a `Message`."""
-        message = self._u32(0)
-        kind = self._slot(message, _HEADER_TYPE)
-        header_type = self._data[kind] if kind else 0
+        message = self.u32(0)
+        header_type = self.byte(message, _HEADER_TYPE)
         if header_type not in (_SCHEMA, _DICTIONARY, _RECORDS):
             raise _BadError
         if header_type == _SCHEMA:
-            schema = self._follow(message, _HEADER)
-            for field in self._tables(self._follow(schema, _FIELDS)):
+            schema = self.follow(message, _HEADER)
+            for field in self._tables(self.follow(schema, _FIELDS)):
                 self._mask_field(field, 0)
-            self._mask_pairs(self._follow(schema, _SCHEMA_CUSTOM))
-        self._mask_pairs(self._follow(message, _CUSTOM))
+            self._mask_pairs(self.follow(schema, _SCHEMA_CUSTOM))
+        self._mask_pairs(self.follow(message, _CUSTOM))
 
 
 def mask_message(data: bytes, names: ArrowNames, ledger: Ledger) -> bytes:
     """Return the flatbuffer of an IPC message with its names masked; as long as it was."""
     if not data:
         return data
-    buffer = _Buffer(data, names, ledger)
+    buffer = _Message(data, names, ledger)
     try:
         buffer.mask()
     except (_BadError, error, IndexError):

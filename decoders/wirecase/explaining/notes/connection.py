@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wirecase.explaining.notes.note import Note
+from wirecase.rules import knobs
 
 NOTES = {
     "goaway-race": Note(
@@ -16,25 +17,29 @@ NOTES = {
         "GOAWAY NO_ERROR after a round number of requests: last_stream_id 1999 is nginx's 1000, 19999 an ALB's 10,000.",
         ("proxy", "server"),
         "Count the requests on the connection.",
-        "Raise the limit (nginx: keepalive_requests), or retry what was not processed.",
+        "Raise the limit (nginx keepalive_requests; Envoy max_requests_per_connection; HAProxy "
+        "tune.h2.fe.max-total-streams; an ALB's 10,000 is fixed), end client connections before it, or retry what was "
+        "not processed.",
     ),
     "goaway-max-age": Note(
         "GOAWAY with debug data max_age, or at a round age of the connection.",
         ("server", "proxy"),
         "Compare the connection's age with MAX_CONNECTION_AGE or keepalive_time.",
-        "Expected: let clients retry and reconnect; allow a grace period for open calls.",
+        "Expected: let clients retry and reconnect; allow a grace period for open calls (grpc-go MaxConnectionAge and "
+        "MaxConnectionAgeGrace; GRPC_ARG_MAX_CONNECTION_AGE_MS and GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS; Envoy "
+        "max_connection_duration and drain_timeout; nginx keepalive_time).",
     ),
     "goaway-max-idle": Note(
         "GOAWAY with debug data max_idle.",
         ("server", "proxy"),
         "How long was the connection idle?",
-        "Expected; use keepalive if the connection must stay.",
+        f"Expected. The limits: {knobs.IDLE}. Use keepalive if the connection must stay: {knobs.KEEPALIVE}.",
     ),
     "goaway-graceful-stop": Note(
         "GOAWAY NO_ERROR with graceful_stop, app_requested or session_timed_out.",
         ("server",),
         "Was the server being deployed or stopped?",
-        "Expected; retry what was not processed.",
+        f"Expected; retry what was not processed. A stop that loses no calls: {knobs.DRAIN}.",
     ),
     "goaway-single-shot": Note(
         "A GOAWAY without the announcing one before it, and streams lost.",
@@ -46,8 +51,8 @@ NOTES = {
         "GOAWAY ENHANCE_YOUR_CALM (11) with debug data too_many_pings.",
         ("client",),
         "Measure the interval of the client's PINGs against the server's minimum (5 minutes by default).",
-        "Lengthen the client's keepalive time, or allow it at the server (grpc-go: "
-        "keepalive.EnforcementPolicy.MinTime; grpc.http2.min_ping_interval_without_data_ms); no PINGs without calls.",
+        f"No PINGs without calls. Lengthen the client's keepalive time ({knobs.KEEPALIVE}), or allow it at the server "
+        f"({knobs.PING_LIMITS}).",
     ),
     "goaway-too-many-resets": Note(
         "GOAWAY with debug data too_many_resets, too_many_internal_resets or too_many_data_frames.",
@@ -71,19 +76,20 @@ NOTES = {
         "FIN or RST with streams open and no GOAWAY before it.",
         ("server", "proxy"),
         "Who closed, at what age, after how long a silence?",
-        "Shut down gracefully; look for crashes and idle timeouts.",
+        f"Shut down gracefully ({knobs.DRAIN}); look for crashes and for idle timeouts ({knobs.IDLE}).",
     ),
     "keepalive-unanswered": Note(
         "PING without its ACK, then the sender closes.",
         ("network", "server", "proxy"),
         "Capture at both ends: does the PING arrive?",
-        "Look for a firewall or NAT that dropped the connection, or a server that hangs.",
+        "Look for a firewall or NAT that dropped the connection, or a server that hangs. The pings: "
+        f"{knobs.KEEPALIVE}.",
     ),
     "idle-cut": Note(
         "Idle for a while, then RST or silence on the next use; 60 s is an ALB's, 350 s an NLB's, 75 s nginx's.",
         ("proxy", "network"),
         "Measure the idle time before the cut over several cases.",
-        "Send keepalive PINGs more often than that, or raise the idle timeout.",
+        f"Send keepalive PINGs more often than that ({knobs.KEEPALIVE}), or raise the idle timeout: {knobs.IDLE}.",
     ),
     "h2-peer-speaks-http1": Note(
         "The answer to the HTTP/2 preface begins with HTTP/1.: its first three bytes as a frame length are 4740180, "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wirecase.explaining.notes.note import Note
+from wirecase.rules import knobs
 
 _FLOOD = "Count the frames per second, and from which address they come."
 
@@ -66,8 +67,7 @@ NOTES = {
         "A header list over the receiver's SETTINGS_MAX_HEADER_LIST_SIZE (often 8 or 16 KiB).",
         ("server", "client"),
         "Which field is large: a token, grpc-status-details-bin, an error text in grpc-message?",
-        "Make the metadata smaller, or raise the limit (grpc.max_metadata_size, maxInboundMetadataSize, "
-        "MaxHeaderListSize).",
+        f"Make the metadata smaller, or raise the limit: {knobs.METADATA}.",
     ),
     "h2-content-length-mismatch": Note(
         "The DATA of a message is not as long as its content-length.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wirecase.explaining.notes.note import Note
+from wirecase.rules import knobs
 
 NOTES = {
     "grpc-invalid-compression-flag": Note(
@@ -59,8 +60,7 @@ NOTES = {
         "grpc-encoding names an algorithm that the other side's grpc-accept-encoding does not list.",
         ("server", "client"),
         "Compare grpc-encoding with grpc-accept-encoding of the same call.",
-        "Install the codec on the receiver (grpc-go: import encoding/gzip; tonic: accept_compressed), or stop "
-        "compressing.",
+        f"Install the codec on the receiver ({knobs.DECODERS}), or stop compressing.",
     ),
     "grpc-decompress-failed": Note(
         "A message with flag 1 whose payload does not inflate with the announced algorithm.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wirecase.explaining.notes.note import Note
+from wirecase.rules import knobs
 
 NOTES = {
     "grpc-status-missing": Note(
@@ -66,7 +67,8 @@ NOTES = {
         "The client resets the stream with CANCEL at about its grpc-timeout, or the status is DEADLINE_EXCEEDED.",
         ("client", "server"),
         "See where the time went: no response headers, a stalled stream, a window of 0?",
-        "Raise the deadline, or mend what is slow; pass deadlines on.",
+        "Mend what is slow, raise the deadline, and pass deadlines on. A proxy may end the wait earlier: "
+        f"{knobs.WAITS}.",
     ),
     "http-error-with-body": Note(
         "A :status other than 200 with a body that is not gRPC: a page or a text of a proxy.",
@@ -109,12 +111,16 @@ NOTES = {
         "The same call on both sides of a proxy with a different status, other trailers or other bytes.",
         ("proxy",),
         "wirecase compare FRONT BACK shows the call on both legs.",
-        "Mend the proxy's configuration for what it changed.",
+        "Let the proxy speak HTTP/2 to the server and pass trailers and statuses on: nginx grpc_pass without "
+        "grpc_hide_header, grpc_intercept_errors and error_page; HAProxy proto h2 on the server line; Envoy "
+        "http2_protocol_options on the cluster, no local_reply_config mapper; ALB protocol version GRPC.",
     ),
     "proxy-upstream-race": Note(
         "A 502 or 503 within milliseconds of the end of the proxy's connection to its upstream.",
         ("proxy", "server"),
         "Capture behind the proxy: FIN or GOAWAY just before the error.",
-        "Keep idle connections shorter at the proxy than at the server; let the proxy retry on reset.",
+        "Keep idle connections shorter at the proxy than at the server (nginx keepalive_timeout of the upstream block; "
+        "Envoy idle_timeout of the cluster; HAProxy pool-purge-delay), and let the proxy retry (nginx "
+        "grpc_next_upstream error non_idempotent; Envoy retry_on; HAProxy retry-on) what may run twice.",
     ),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wirecase.explaining.notes.note import Note
+from wirecase.rules import knobs
 
 _LEG = "Capture behind the proxy, or look into the server's log at this moment: who reset, and why?"
 
@@ -12,8 +13,7 @@ NOTES = {
         "nginx's after a lost upstream, 0 is Envoy's default, 8 a timeout.",
         ("server", "proxy"),
         _LEG,
-        "Mend what broke the response off: an upstream that died, a timeout (nginx: grpc_read_timeout; Envoy: route "
-        "timeout, stream_idle_timeout), a crash of the handler.",
+        f"Mend what broke the response off: an upstream that died, a crash of the handler, a timeout: {knobs.WAITS}.",
     ),
     "rst-before-headers": Note(
         "RST_STREAM from the server's side before any response headers.",
@@ -25,7 +25,7 @@ NOTES = {
         "RST_STREAM with REFUSED_STREAM (7): the request was not processed.",
         ("server", "proxy"),
         "Look at SETTINGS_MAX_CONCURRENT_STREAMS and the number of open streams, and whether the server is stopping.",
-        "Retry; raise the limit of concurrent streams, or use more connections.",
+        f"Retry; use more connections, or raise the limit of concurrent streams: {knobs.CONCURRENCY}.",
     ),
     "rst-enhance-your-calm": Note(
         "RST_STREAM with ENHANCE_YOUR_CALM (11): the peer calls the load excessive.",
@@ -61,32 +61,32 @@ NOTES = {
         "FIN or RST of TCP while the call's stream is open: no status, no RST_STREAM.",
         ("server", "proxy", "network"),
         "Who sent FIN or RST, and how old or idle was the connection? Capture behind the proxy, read its log.",
-        "Look for restarts, timeouts and limits at the side that closed; let it send GOAWAY first; retry calls that "
-        "may run twice.",
+        "Look for restarts, timeouts and limits at the side that closed; retry calls that may run twice. Let it send "
+        f"GOAWAY first: {knobs.DRAIN}.",
     ),
     "stream-no-response": Note(
         "The request is complete, nothing comes back, then a reset, a close or a deadline.",
         ("server", "proxy"),
         "Does the request arrive behind the proxy? Is the server busy?",
-        "Mend the server, or raise the timeout that ends the wait (nginx: grpc_read_timeout; Envoy: route timeout).",
+        f"Mend the server, or raise the timeout that ends the wait: {knobs.WAITS}.",
     ),
     "stream-stalled": Note(
         "Nothing comes any more with the stream open and room in the windows.",
         ("server", "proxy"),
         "Look at the other leg at the time of the last byte.",
-        "Mend what the server waits for; send keepalives on long streams.",
+        f"Mend what the server waits for; send keepalives on long streams. What ends them: {knobs.WAITS}.",
     ),
     "fc-stream-stalled": Note(
         "The stream's window is 0, more is owed, and no WINDOW_UPDATE comes.",
         ("client", "server"),
         "See the windows over time (wirecase show --call N): who stopped reading?",
-        "Read the messages faster, or give a larger window.",
+        f"Read the messages faster, or give a larger window: {knobs.WINDOWS}.",
     ),
     "fc-connection-stalled": Note(
         "The connection's window is 0 and no WINDOW_UPDATE for stream 0 comes.",
         ("client", "proxy"),
         "See which stream's bytes nobody reads.",
-        "Read all streams, cancel those that nobody wants; give a larger connection window.",
+        f"Read all streams, cancel those that nobody wants; give a larger connection window: {knobs.WINDOWS}.",
     ),
     "fc-violation": Note(
         "More DATA than the window allows.",
@@ -116,7 +116,7 @@ NOTES = {
         "As many streams are open as SETTINGS_MAX_CONCURRENT_STREAMS allows; new calls wait.",
         ("server", "client"),
         "Compare the number of open streams with the setting (0 blocks everything).",
-        "Raise the limit, use more connections, or end streams that nobody needs.",
+        f"Use more connections, end streams that nobody needs, or raise the limit: {knobs.CONCURRENCY}.",
     ),
     "stream-ids-exhausted": Note(
         "Stream ids come near 2^31.",

@@ -69,7 +69,6 @@ class Scanner:
         self.table_size: int | None = None
         """The peer's HEADER_TABLE_SIZE, once it was told."""
         self.settings_seen = False
-        self.any_data = False
         self.last_stream: int | None = None
         """Of the GOAWAY with the lowest one."""
         self.own_window = 65_535
@@ -141,7 +140,6 @@ class Scanner:
             room = _LONGEST_KEPT - len(self._payload)
             self._payload += part[: max(room, 0)]
             return
-        self.any_data = True
         stream = self.streams.get(number)
         if self._pad is None:
             self._pad, part = part[0], part[1:]

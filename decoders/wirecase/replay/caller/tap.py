@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Iterable
 from typing import IO, Literal
 
 from wirecase.case.packets import Endpoint, address_of, endpoint
@@ -96,6 +97,11 @@ class Recorder:
         tape = Tape(self, wire, address_of(client))
         self._tapes.append(tape)
         return tape
+
+    def adopt(self, packets: Iterable[tuple[int, bytes]]) -> None:
+        """Take IP packets of connections that somebody else has recorded, with their times."""
+        for at, packet in packets:
+            self._packets.add(at, -1, packet)
 
     def finish(self) -> None:
         """Write what waits."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from wirecase.errors import UsageError
 
@@ -14,8 +14,7 @@ PROXY_VARIABLES = frozenset(
 )
 """Removed in any case of their letters: through a proxy a client would not meet what is served to it."""
 NAMES = ("target", "host", "port", "url", "ca", "loop")
-_NAME = f"({'|'.join(NAMES)})"
-_PLACEHOLDER = re.compile(r"\{\{" + _NAME + r"\}\}|\{" + _NAME + r"\}")
+_PLACEHOLDER = re.compile(r"\{\{([a-z]+)\}\}|\{([a-z]+)\}")
 
 
 @dataclass(slots=True, frozen=True)
@@ -29,6 +28,13 @@ class Target:
     """Path of the PEM file of the authority to trust; None in cleartext."""
     rounds: int = 1
     """How often the problem will be served."""
+    more: Mapping[str, str] = field(default_factory=dict)
+    """Further placeholders (lower-case letters) and what stands for them; in the environment ``WIRECASE_<NAME>``."""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """All placeholders."""
+        return frozenset((*NAMES, *self.more))
 
     @property
     def target(self) -> str:
@@ -52,17 +58,20 @@ class Target:
             "ca": self.ca or "",
             "loop": str(self.rounds),
         }
-        return values[name]
+        return values[name] if name in values else self.more[name]
 
 
 def fill(command: Sequence[str], target: Target) -> list[str]:
     """Return `command` with its placeholders filled.
 
-    Only the names in `NAMES` in braces are placeholders; any other brace stands for itself, and ``{{target}}`` for the
+    Only the target's names in braces are placeholders; any other brace stands for itself, and ``{{target}}`` for the
     text ``{target}``. Raises UsageError for ``{ca}`` in cleartext.
     """
+    names = target.names
 
     def replaced(found: re.Match[str]) -> str:
+        if (found[1] or found[2]) not in names:
+            return found[0]
         return f"{{{found[1]}}}" if found[1] else target.value(found[2])
 
     return [_PLACEHOLDER.sub(replaced, argument) for argument in command]
@@ -86,6 +95,7 @@ def environment(target: Target, report: str, base: Mapping[str, str] | None = No
         "WIRECASE_URL": target.url,
         "WIRECASE_REPORT": report,
         "WIRECASE_LOOP": str(target.rounds),
+        **{f"WIRECASE_{name.upper()}": value for name, value in target.more.items()},
     }
     if target.ca is not None:
         made["WIRECASE_CA"] = target.ca

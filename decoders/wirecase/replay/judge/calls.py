@@ -33,6 +33,12 @@ class Criteria:
     habits: frozenset[str] = frozenset()
     """Paths of which the recorded client asked the same again after a sound answer: it repeats for its own reasons."""
 
+    plain: bool = False
+    """No answer is wrong in itself: what is expected is expected of every call of the recording."""
+
+    alone: bool = False
+    """Nothing but the fault makes a call fail: each error that is reported is held against what is expected."""
+
     def may_repeat(self, path: str) -> bool:
         """Tell whether calls of `path` are idempotent."""
         return any(names(one, path) for one in self.idempotent)
@@ -57,6 +63,27 @@ class Scene:
     def broken(self) -> list[LiveCall]:
         """The calls whose answer was faulty, as far as they were served."""
         return [call for call in self.trace.calls if is_broken(call)]
+
+    @property
+    def hit(self) -> list[LiveCall]:
+        """The calls of which something is expected.
+
+        The faulty ones, else those that a connection's fault met, else those that were given up in a faulty answer.
+        """
+        problem = [call for call in self.trace.calls if call.role == "problem"]
+        if self.criteria.plain:
+            return problem
+        return self.broken or [call for call in problem if self._met(call)] or [
+            call for call in problem if call.faults and call.answered is not None and call.completed is None
+        ]  # fmt: skip
+
+    def _met(self, call: LiveCall) -> bool:
+        ends = [one for one in (call.completed, call.reset_at) if one is not None]
+        return any(
+            one.number == call.connection and one.broke_at is not None and call.at <= one.broke_at
+            and all(end >= one.broke_at for end in ends)
+            for one in self.broken_connections
+        )  # fmt: skip
 
     @property
     def broken_connections(self) -> list[LiveConnection]:

@@ -3,6 +3,7 @@
 ============================  ===============================================================================
 ``error``, ``ok``             every faulty call was reported with an error, or with OK (after a retry)
 ``CODE``, ``CODE:REGEX``      every faulty call was reported with this status, and with a text that matches
+``CODE|CODE``                 with one of these
 ``exit=N``                    the client ended by itself with this exit status; ``exit=error``: with any but 0
 ``output=REGEX``              its output matches
 ============================  ===============================================================================
@@ -28,7 +29,9 @@ class Expectation:
     """As the user wrote it."""
     kind: Kind
     code: str = ""
-    """Name of a status; for ``exit`` the number, or ``error``."""
+    """For ``exit`` the number, or ``error``."""
+    codes: tuple[str, ...] = ()
+    """Names of the statuses, for ``code`` and ``ok``."""
     pattern: re.Pattern[str] | None = None
 
 
@@ -38,7 +41,7 @@ def parse_expectation(text: str) -> Expectation:
     if lowered == "error":
         return Expectation(text, "error")
     if lowered == "ok":
-        return Expectation(text, "ok", "OK")
+        return Expectation(text, "ok", codes=("OK",))
     name, sign, value = text.partition("=")
     if sign and name.strip().lower() == "exit":
         wanted = value.strip().lower()
@@ -48,12 +51,13 @@ def parse_expectation(text: str) -> Expectation:
     if sign and name.strip().lower() == "output":
         return Expectation(text, "output", pattern=_compiled(text, value))
     name, sign, value = text.partition(":")
-    code = canonical(name)
-    if code is None:
+    codes = [canonical(one) for one in name.split("|")]
+    known = tuple(code for code in codes if code is not None)
+    if len(known) < len(codes):
         raise UsageError(
             f"--expect {text}: give a status such as UNAVAILABLE or INTERNAL:text, error, ok, exit=N or output=REGEX"
         )
-    return Expectation(text, "code", code, _compiled(text, value) if sign else None)
+    return Expectation(text, "code", codes=known, pattern=_compiled(text, value) if sign else None)
 
 
 def _compiled(text: str, pattern: str) -> re.Pattern[str]:

@@ -13,6 +13,13 @@ _RECENT = 0.2
 _SHELL_SIGNALS = {128 + number: number for number in (4, 5, 6, 7, 8, 11)}
 """Exit statuses by which a shell tells that its command died of SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV."""
 _PYTHON_ERROR = re.compile(rb"^([A-Za-z_][\w.]*)(?::|$)", re.M)
+_TRACEBACK = re.compile(
+    rb"^(?:((?:handle|protocol|transport|task|future|client_session|asyncgen): .*|Exception (?:ignored )?in .*)\r?\n"
+    rb"|((?:During handling of the above|The above) exception.*)\r?\n\r?\n)?Traceback \(most recent call last\):",
+    re.M,
+)
+"""A traceback; the first group where asyncio logs it and goes on (`asyncio.loop.call_exception_handler`), the second
+where it belongs to the one before."""
 _OWN_WORDS = re.compile(
     rb"(?:RpcError|GRPCError|Rendezvous|Flight\w*Error|Stream\w*Error|Connection\w*Error|TimeoutError|AssertionError"
     rb"|SystemExit|Status(?:Runtime)?Exception)\Z"
@@ -40,8 +47,9 @@ def crash_of(run: ClientRun) -> str | None:
         return "it panicked (Rust, status 101)"
     if status == 2 and re.search(rb"^(?:panic|fatal error): ", text, re.M) and b"goroutine " in text:
         return "it panicked (Go, status 2)"
-    if status == 1 and b"Traceback (most recent call last):" in text:
-        last = _PYTHON_ERROR.findall(text[text.rindex(b"Traceback (most recent call last):") :])
+    trace = _last_traceback(text) if status == 1 else None
+    if trace is not None:
+        last = _PYTHON_ERROR.findall(trace)
         name = last[-1].rpartition(b".")[2] if last else b""
         if name and not _OWN_WORDS.search(name):
             return "an exception that is no error of gRPC ended it (Python)"
@@ -49,6 +57,15 @@ def crash_of(run: ClientRun) -> str | None:
     if status == 1 and thrown and not _OWN_WORDS.search(thrown[1]):
         return "an exception that is no error of gRPC ended it (JVM)"
     return None
+
+
+def _last_traceback(text: bytes) -> bytes | None:
+    """Return the last traceback of a Python program that may have ended it: none that its event loop only logged."""
+    found, logged = None, False
+    for one in _TRACEBACK.finditer(text):
+        logged = one[1] is not None or (logged and one[2] is not None)
+        found = found if logged else text[one.start() :]
+    return found
 
 
 def not_crashed(scene: Scene) -> Check:

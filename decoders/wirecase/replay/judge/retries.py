@@ -52,11 +52,19 @@ def retried_safely(scene: Scene) -> Check:
                 unclear.append(entry)
             else:
                 unsafe.append({**entry, "counted": False})
+    extra = _more_than_reported(scene) - len(safe)
+    if extra > 0:  # so many of them were no calls of their own
+        unsafe += [{**entry, "counted": True} for entry in unclear[:extra]]
+        unclear = unclear[extra:]
     storms = _storms(scene)
     evidence = [*unsafe, *storms, *unclear, *safe]
     if unsafe:
         counted = any(one["counted"] for one in unsafe)
-        how = "its library counted the attempts" if counted else "the same request to the same path"
+        how = (
+            "it reports fewer calls, or its library counted the attempts"
+            if counted
+            else "the same request to the same path"
+        )
         sent = f"{count(len(unsafe), 'request')} sent again after a fault"
         why = f"{sent} that does not say that the request was not processed ({how})"
         return Check("retried_safely", "fail", why, evidence)
@@ -75,6 +83,18 @@ def retried_safely(scene: Scene) -> Check:
         )
         return Check("retried_safely", "pass", why, evidence)
     return Check("retried_safely", "pass", "no request was sent again after a fault", evidence)
+
+
+def _more_than_reported(scene: Scene) -> int:
+    """Return how many requests came beyond the calls that the client reported, where it reported all of them.
+
+    A client that numbers its calls without a gap and ended by itself has left none out.
+    """
+    numbers = {line.call for line in scene.reported}
+    run = scene.run
+    if not numbers or numbers != set(range(len(numbers))) or run is None or run.ended_by_us or run.bad_report_lines:
+        return 0
+    return sum(call.role != "housekeeping" for call in scene.trace.calls) - len(numbers)
 
 
 def _groups(calls: list[LiveCall]) -> list[list[LiveCall]]:

@@ -76,7 +76,7 @@ def said(scene: Scene) -> list[Said]:
     numbered = [line for line in lines if isinstance(line.call, int)]
     if numbered:
         last = {line.call: line for line in numbered}
-        return [_group(calls, [last[number] for number in sorted(last, key=_as_int)], concurrent_is_fine=True)]
+        return [_group(calls, [last[number] for number in sorted(last, key=_as_int)], numbered=True)]
     groups = []
     for path in dict.fromkeys(call.path for call in calls):
         about = [line for line in lines if isinstance(line.call, str) and names(line.call, path)]
@@ -89,8 +89,8 @@ def _as_int(number: int | str) -> int:
     return number if isinstance(number, int) else 0
 
 
-def _group(calls: list[LiveCall], lines: list[ReportedCall], *, concurrent_is_fine: bool = False) -> Said:
-    paired = len(calls) == len(lines) and (concurrent_is_fine or not _overlap(calls))
+def _group(calls: list[LiveCall], lines: list[ReportedCall], *, numbered: bool = False) -> Said:
+    paired = len(calls) == len(lines) and not (_began_together(calls) if numbered else _overlap(calls))
     made = Said(calls, lines, paired)
     if paired:
         made.by_call = {call.number: line for call, line in zip(calls, lines, strict=True)}
@@ -102,6 +102,20 @@ def _overlap(calls: Sequence[LiveCall]) -> bool:
     for before, after in pairwise(calls):
         ends = [one for one in (before.completed, before.broke_at, before.reset_at) if one is not None]
         if not ends or after.at < min(ends):
+            return True
+    return False
+
+
+def _began_together(calls: Sequence[LiveCall]) -> bool:
+    """Tell whether calls were begun before the ones before them had any answer.
+
+    Numbers are given in the order in which a client begins its calls; which of its threads is the first on the wire is
+    another matter.
+    """
+    for before, after in pairwise(calls):
+        signs = (before.answered, before.completed, before.broke_at, before.reset_at)
+        first = min((one for one in signs if one is not None), default=None)
+        if first is None or after.at < first:
             return True
     return False
 

@@ -80,7 +80,9 @@ def read_plan(
     for kept in healthy.values():
         for one in kept:
             answer = held.get(one.connection, {}).get(one.stream)
-            if answer is not None and answer.ended and answer.refused is None:
+            if answer is None or any(act.faulty for act in answer.acts):
+                continue  # a fault of its connection lies in it
+            if answer.ended and answer.refused is None:
                 plan.healthy.setdefault(one.path, []).append(answer)
     plan.redacted = _is_redacted(path)
     if plan.redacted:

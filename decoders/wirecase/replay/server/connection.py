@@ -22,6 +22,8 @@ _MOST_STREAMS = 5_000
 _PIECE = 64 * 1024
 """Bytes from which on what is queued is sent, so that a client that does not read is noticed in time."""
 _RECENT = 64
+_LONGEST_VALUE = 200
+"""Bytes of a request header that are noted."""
 _BODY = 0.5
 """Seconds that are waited for a request's end where its DATA says what it is answered as."""
 _CREDIT = 32 * 1024
@@ -177,15 +179,18 @@ class Connection:
             return  # opened before the client saw the GOAWAY: to be ignored (RFC 9113 §6.8)
         if len(self.streams) >= _MOST_STREAMS:
             raise Refused(ENHANCE_YOUR_CALM, f"more than {_MOST_STREAMS} open streams")
-        path, attempts = b"", b"0"
+        path, attempts, accepts = b"", b"0", b""
         for name, value in fields:
             if name == b":path":
                 path = value or b""
             elif name == b"grpc-previous-rpc-attempts":
                 attempts = value or b"0"
+            elif name == b"grpc-accept-encoding":
+                accepts = value or b""
         call = LiveCall(
             self.ledger.number(), self.facts.number, stream, path.decode("latin-1"), "fallback", now,
             previous_attempts=int(attempts) if attempts.isdigit() and len(attempts) < 9 else 0,
+            accepts=accepts[:_LONGEST_VALUE].decode("latin-1"),
         )  # fmt: skip
         self.ledger.call(call)
         live = self.streams[stream] = LiveStream(stream, call, self.initial_window, now)

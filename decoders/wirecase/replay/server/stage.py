@@ -148,6 +148,8 @@ class Stage:
 
     def _healthy(self, live: LiveStream) -> None:
         sound = self.plan.healthy.get(live.path)
+        if not sound and self.options.match == "any":
+            sound = next(iter(self.plan.healthy.values()), None)
         if not sound:
             live.call.role = "fallback"
             live.acts = self._fallback
@@ -227,10 +229,12 @@ def _greeted(script: list[Act]) -> int:
 
 
 def _settings(plan: Plan) -> bytes:
-    """Return the payload of the first SETTINGS that the recorded server sent."""
+    """Return the payload of the first sound SETTINGS that the recorded server sent."""
     for made in plan.connections:
         for act in made.acts:
-            if act.side == SERVER and isinstance(act, Frame) and act.kind == SETTINGS and not act.flags & ACK:
+            if act.side != SERVER or not isinstance(act, Frame) or act.kind != SETTINGS:
+                continue
+            if not act.flags & ACK and not act.faulty:
                 return act.payload if len(act.payload) % 6 == 0 else b""
     return b""
 

@@ -1,14 +1,16 @@
 """What each client logs when it meets a fault: one function per kind of fault, its values filled in.
 
-The words were read in the sources of hyperium/tonic (0.14.6), hyperium/h2, grpc/grpc-go (1.85-dev), grpc/grpc-java
-(1.85-dev), grpc/grpc-node (grpc-js 1.13), grpc/grpc-dotnet (2.66-dev), connectrpc/connect-go (1.21-dev) and
-vmagamedov/grpclib (0.4.9), or printed by grpcio 1.85.1 in captured sessions; rows that were not are marked unchecked.
-A client that is left out of a list is one whose words are not known.
+The words are those of tonic 0.14.9, grpc-go 1.85.0, grpcio 1.85.1, grpc-java 1.85.1, grpc-js 1.14.7, connect-go 1.21.1
+and grpclib 0.4.9, which met the faults live (`checked` lists which), or were read in their sources and in that of
+grpc-dotnet 2.66. A client that is left out of a list is one whose words are not known, or depend on what is not on the
+wire. Where a call is made again by the client itself, a row tells what the lost attempt would have been.
 """
 
+from wirecase.rules.clients.breaches import breach, first_frame_not_settings, interim_end, no_frames
 from wirecase.rules.clients.messages import (
     bad_flag,
     bomb,
+    broken_off,
     decompress_failed,
     encoding_unsupported,
     flag_without_encoding,
@@ -17,6 +19,7 @@ from wirecase.rules.clients.messages import (
     truncated,
 )
 from wirecase.rules.clients.status import (
+    answered,
     http_error,
     malformed_bin,
     malformed_status,
@@ -31,7 +34,6 @@ from wirecase.rules.clients.streams import (
     closed_before_settings,
     connect_timeout,
     deadline,
-    first_frame_not_settings,
     goaway_error,
     goaway_race,
     h2_violation,
@@ -51,9 +53,12 @@ from wirecase.rules.clients.tls import alert_from_server, handshake_cut, no_alpn
 
 __all__ = [
     "alert_from_server",
+    "answered",
     "bad_flag",
     "body_cut",
     "bomb",
+    "breach",
+    "broken_off",
     "closed_before_settings",
     "connect_timeout",
     "deadline",
@@ -67,6 +72,7 @@ __all__ = [
     "handshake_cut",
     "header_list_too_large",
     "http_error",
+    "interim_end",
     "keepalive",
     "legal_frames_rejected",
     "malformed_bin",
@@ -76,6 +82,7 @@ __all__ = [
     "missing_http_status",
     "missing_status",
     "no_alpn",
+    "no_frames",
     "no_message",
     "peer_speaks_http1",
     "refused",

@@ -7,8 +7,8 @@ from wirecase.model import ClientSees
 from wirecase.rules.clients.status import full_status, is_grpc, tonic_flag
 from wirecase.rules.clients.table import CONNECT, CORE, DEFAULT_LIMIT, DOTNET, GO, GRPCLIB, JAVA, JS, TONIC, says
 
-# grpclib knows no compression and raises this plain Python exception from its reader, outside of its GRPCError, so there
-# is no status to name (its output on such a reply: fixtures/grpc-decompression-bomb/README.md).
+# grpclib knows no compression and raises this plain Python exception from its reader, outside of its GRPCError, so
+# there is no status to name (its output on such a reply: fixtures/grpc-decompression-bomb/README.md).
 _GRPCLIB_COMPRESSED = says(GRPCLIB, "NotImplementedError", "Compression not implemented")
 
 
@@ -21,11 +21,13 @@ def bad_flag(
     content_type: str | None = "application/grpc",
     status: int | None = None,
     on_data: bool = False,
+    messages: int = 0,
 ) -> list[ClientSees]:
     """A prefix byte that is not 0 or 1 in a response.
 
     `declared` is what the next four bytes say as a length (None if fewer came), `got` how many body bytes follow the
-    prefix byte, `status` the grpc-status that ended the stream, if one did, `on_data` that a DATA frame ended it.
+    prefix byte, `status` the grpc-status that ended the stream, if one did, `on_data` that a DATA frame ended it,
+    `messages` how many whole ones stand before it.
     """
     rows = [says(TONIC, s.INTERNAL, tonic_flag(flag, http_status))] if declared is not None else []
     if declared is None:
@@ -38,20 +40,21 @@ def bad_flag(
     rows.append(_go_flag(flag, declared, whole=whole))
     if declared > DEFAULT_LIMIT:
         rows.append(says(JS, s.RESOURCE_EXHAUSTED, f"Received message larger than max ({declared} vs {DEFAULT_LIMIT})"))
-        rows.append(says(CONNECT, s.INVALID_ARGUMENT, _promised(declared, max(got - 4, 0))))
-    elif whole:
-        if not flag & 1:
-            rows.append(says(CONNECT, s.INTERNAL, f"protocol error: invalid envelope flags {flag}"))
-    else:
-        rows.append(says(CONNECT, s.INVALID_ARGUMENT, _promised(declared, max(got - 4, 0))))
-    if status == 0:
+    if not whole:
+        rows.append(says(CONNECT, s.INTERNAL, _promised(declared, max(got - 4, 0))))
+    elif not flag & 1:
+        rows.append(says(CONNECT, s.INTERNAL, f"protocol error: invalid envelope flags {flag}"))
+    if status == 0 and not messages:
+        if whole and declared <= DEFAULT_LIMIT:
+            rows.append(says(JS, s.OK, "nothing: only a flag of 1 means a compressed message"))
         rows.append(says(CORE, s.OK, "nothing: an empty message and success"))
     elif on_data:
         rows.append(says(CORE, s.UNKNOWN, "Stream removed (Data frame with END_STREAM flag received)"))
     if flag & 0xFE:
         rows.append(says(JAVA, s.INTERNAL, "gRPC frame header malformed: reserved bits not zero"))
     rows.append(says(DOTNET, s.INTERNAL, "Unexpected compressed flag value in message header."))
-    rows.append(_GRPCLIB_COMPRESSED)
+    if messages != 1:  # a unary call of grpclib reads no further than one message
+        rows.append(_GRPCLIB_COMPRESSED)
     return rows
 
 
@@ -64,7 +67,7 @@ def _go_flag(flag: int, declared: int, *, whole: bool) -> ClientSees:
 
 
 def _promised(declared: int, got: int) -> str:
-    return f"protocol error: promised {declared} bytes in enveloped message, got {got} bytes"
+    return f"protocol error: promised {declared} bytes in enveloped message, got {got} bytes: unexpected EOF"
 
 
 def flag_without_encoding() -> list[ClientSees]:
@@ -99,7 +102,7 @@ def encoding_unsupported(encoding: str, *, compressed: bool = True) -> list[Clie
         says(TONIC, s.UNIMPLEMENTED, f"Content is compressed with `{encoding}` which isn't supported"),
         says(CORE, s.INTERNAL, "Error parsing 'grpc-encoding' metadata"),
         says(JAVA, s.INTERNAL, f"Can't find decompressor for {encoding}"),
-        says(CONNECT, s.INTERNAL, f'unknown encoding "{encoding}": accepted encodings are [gzip]'),
+        says(CONNECT, s.INTERNAL, f'unknown encoding "{encoding}": accepted encodings are gzip'),
     ]
     if compressed:
         rows += [
@@ -116,20 +119,32 @@ def encoding_unsupported(encoding: str, *, compressed: bool = True) -> list[Clie
     return [row for row in rows if row.client not in readers]
 
 
-def decompress_failed(encoding: str, text: str, *, http_status: int = 200, zlib_error: bool = True) -> list[ClientSees]:
-    """Flag 1 and a payload that does not inflate; `text` is what a decompressor said about it."""
+def decompress_failed(
+    encoding: str, *, http_status: int = 200, zlib_error: bool = True, offered: bool = True, cut: bool | None = None
+) -> list[ClientSees]:
+    """Flag 1 and a payload that does not inflate.
+
+    `offered` says that the client named the encoding in its grpc-accept-encoding: without a decompressor clients do not
+    get as far, and tonic and grpc-go have none unless they are given one. The words of the decompressor itself are not
+    known, but for two kinds of broken gzip: `cut` short, or (not `cut`) no gzip at all.
+    """
     core = "Decompression failed due to zlib error" if zlib_error else "Decompression failed due to data error"
-    return [
-        says(
-            TONIC,
-            s.INTERNAL,
-            f"Error decompressing: {text}, while receiving response with status: {full_status(http_status)}",
-        ),
-        says(GO, s.INTERNAL, f"grpc: failed to read decompressed data: {text}"),
+    connect = None
+    if cut is not None:
+        connect = "decompress: unexpected EOF" if cut else "get decompressor: gzip: invalid header"
+    ending = f"while receiving response with status: {full_status(http_status)}"
+    without = [] if offered else encoding_unsupported(encoding)
+    rows = [
+        says(TONIC, s.INTERNAL, f"Error decompressing: …, {ending}"),
+        says(GO, s.INTERNAL, "grpc: failed to read decompressed data: …"),
         says(CORE, s.INTERNAL, core),
+        *([says(JAVA, s.CANCELLED, "Failed to read message.")] if encoding.lower() in _READS[JAVA] else []),
+        *([says(CONNECT, s.INVALID_ARGUMENT, connect)] if connect and encoding.lower() in _READS[CONNECT] else []),
         says(JS, s.INTERNAL, f"Failed to decompress {encoding}-encoded message"),
         _GRPCLIB_COMPRESSED,
     ]
+    lacking = {row.client for row in without}
+    return [*without, *(row for row in rows if row.client not in lacking)]
 
 
 def bomb() -> list[ClientSees]:
@@ -149,34 +164,52 @@ def bomb() -> list[ClientSees]:
     ]
 
 
-def truncated(declared: int | None, got: int, status: int | None) -> list[ClientSees]:
+def truncated(declared: int | None, got: int, status: int | None, *, messages: int = 0) -> list[ClientSees]:
     """A response that ends inside a prefix (`declared` None) or a message of `declared` bytes, `got` of them there.
 
-    `status` is the grpc-status that ended the stream all the same, or None.
+    `status` is the grpc-status that ended the stream all the same, or None where a DATA frame ended it; `messages` is
+    the number of whole messages before. Without one, what tonic and grpc-js say of status OK depends on the method's
+    kind, which is not on the wire.
     """
-    promised = "protocol error: incomplete envelope: unexpected EOF" if declared is None else _promised(declared, got)
     rows = [
-        says(TONIC, s.INTERNAL, "Unexpected EOF decoding stream."),
         says(GO, s.INTERNAL, "unexpected EOF"),
-        says(CONNECT, s.INVALID_ARGUMENT, promised),
+        *broken_off(declared, got),
         says(
             DOTNET,
             s.INTERNAL,
             f"Unexpected end of content while reading the message {'header' if declared is None else 'content'}.",
         ),
-        says(GRPCLIB, "AssertionError", "Received less data than expected"),
     ]
-    if status == 0:
-        rows += [
-            says(CORE, s.OK, "nothing: the unfinished message is dropped"),
-            says(JAVA, s.INTERNAL, "Encountered end-of-stream mid-frame"),
-            says(JS, s.OK, "nothing: the unfinished message is dropped"),
+    dropped = "nothing: the unfinished message is dropped"
+    if status is None:
+        return [
+            says(TONIC, s.INTERNAL, "Unexpected EOF decoding stream."),
+            *rows,
+            says(CORE, s.UNKNOWN, "Stream removed (Data frame with END_STREAM flag received)"),
+            says(JAVA, s.INTERNAL, "Received unexpected EOS on non-empty DATA frame from server"),
+            says(JS, s.INTERNAL, "Received RST_STREAM with code 0 (Call ended without gRPC status)"),
         ]
+    if status == 0:
+        rows += [says(CORE, s.OK, dropped), says(JAVA, s.INTERNAL, "Encountered end-of-stream mid-frame")]
+        if messages:
+            rows += [says(TONIC, s.OK, dropped), says(JS, s.OK, dropped)]
     return rows
 
 
+def broken_off(declared: int | None, got: int) -> list[ClientSees]:
+    """The same in the words of the clients that have no limit of size, and so wait for the end of any message."""
+    promised = "protocol error: incomplete envelope: unexpected EOF" if declared is None else _promised(declared, got)
+    return [
+        says(CONNECT, s.INTERNAL, promised),
+        says(GRPCLIB, "AssertionError", "Received less data than expected"),
+    ]
+
+
 def message_too_large(declared: int, limit: int | None) -> list[ClientSees]:
-    """A message over the receiver's limit; `limit` is None where it is not known: then it may be the default."""
+    """A message over the receiver's limit; `limit` is None where it is not known: then it may be the default.
+
+    connect-go and grpclib have none.
+    """
     unknown = DEFAULT_LIMIT if declared > DEFAULT_LIMIT else "…"
     shown = unknown if limit is None else limit
     return [
@@ -190,7 +223,6 @@ def message_too_large(declared: int, limit: int | None) -> list[ClientSees]:
         says(JAVA, s.RESOURCE_EXHAUSTED, f"gRPC message exceeds maximum size {shown}: {declared}"),
         says(JS, s.RESOURCE_EXHAUSTED, f"Received message larger than max ({declared} vs {shown})"),
         says(DOTNET, s.RESOURCE_EXHAUSTED, "Received message exceeds the maximum configured message size."),
-        says(CONNECT, s.RESOURCE_EXHAUSTED, f"message size {declared} is larger than configured max {shown}"),
     ]
 
 
@@ -199,6 +231,7 @@ def no_message() -> list[ClientSees]:
     return [
         says(TONIC, s.INTERNAL, "Missing response message."),
         says(GO, s.INTERNAL, "cardinality violation: received no response message from non-server-streaming RPC"),
+        says(CONNECT, s.UNIMPLEMENTED, "unary response has zero messages"),
         says(JAVA, s.INTERNAL, "No value received for unary call"),
         says(JS, s.UNIMPLEMENTED, "No message received"),
     ]

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 
 from wirecase.grpc import status as s
 from wirecase.model import ClientSees
+from wirecase.rules.clients.quoting import go_quoted
 from wirecase.rules.clients.table import CONNECT, CORE, DOTNET, GO, GRPCLIB, JAVA, JS, OLD_TONIC, TONIC, says
 
 TONIC_MISSING = (
     "protocol error: missing grpc-status trailer, stream was terminated without a final status "
     "(possible truncation by a proxy or load balancer)"
 )
-GO_BODY_SHOWN = 1024
-"""Bytes of a foreign body that grpc-go quotes."""
 
 
 _REASONS = {413: "Content Too Large", 414: "URI Too Long", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
@@ -23,6 +23,10 @@ _GO_REASONS = {
     413: "Request Entity Too Large", 414: "Request URI Too Long", 416: "Requested Range Not Satisfiable",
     418: "I'm a teapot", 422: "Unprocessable Entity",
 }  # fmt: skip
+
+
+_FOLLOWED = (301, 302, 303, 307, 308)
+"""Redirects, which Go's net/http under connect-go follows."""
 
 
 def reason(http_status: int) -> str:
@@ -86,8 +90,8 @@ def _go_http(http_status: int, content_type: str | None, body: bytes, length: in
         kind = "malformed header: missing HTTP content-type"
     text = f"unexpected HTTP status code received from server: {http_status} ({_go_reason(http_status)}); {kind}"
     if length:
-        shown = body[:60].decode("utf-8", "replace").replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
-        text += f'\ndata: "{shown}{"…" if length > 60 else ""}"'
+        shown = go_quoted(body[:60])
+        text += f"\ndata: {shown if length == len(body[:60]) else shown[:-1] + '…'}"
     return text
 
 
@@ -101,34 +105,41 @@ def http_error(http_status: int, content_type: str | None, body: bytes = b"", le
     if is_grpc(content_type):
         kind = "\nmissing GRPC status, inferred error from HTTP status code"
     java = s.INTERNAL if http_status == 431 else mapped
+    if http_status not in _FOLLOWED:
+        rows.append(says(CONNECT, mapped, f"HTTP status {http_status} {_go_reason(http_status)}".rstrip()))
     return [
         *rows,
         says(CORE, mapped, f"Received http2 header with status: {http_status}"),
         says(JAVA, java, f"HTTP status code {http_status}{kind}"),
         says(JS, mapped, f"Received HTTP status code {http_status}"),
         says(DOTNET, mapped, f"Bad gRPC response. HTTP status code: {http_status}"),
-        says(CONNECT, mapped, f"HTTP status {http_status} {_go_reason(http_status)}".rstrip()),
         says(GRPCLIB, mapped, f"Received :status = '{http_status}'"),
     ]
 
 
-def wrong_content_type(content_type: str | None, body: bytes = b"", length: int = 0) -> list[ClientSees]:
-    """A 200 that is not gRPC by its content-type."""
-    rows = _tonic_http(200, body, length)
-    rows.append(says(GO, s.UNKNOWN, _go_http(200, content_type, body, length)))
+def wrong_content_type(
+    content_type: str | None, body: bytes = b"", length: int = 0, *, status: bool = False
+) -> list[ClientSees]:
+    """A 200 that is not gRPC by its content-type; `status` says that it has a grpc-status all the same.
+
+    Then tonic, grpc-core and grpc-js, which do not look at the content-type, take it as it is.
+    """
+    go = says(GO, s.UNKNOWN, _go_http(200, content_type, body, length))
+    rows = [go] if status else [*_tonic_http(200, body, length), go]
     if content_type is None:
         return [
             *rows,
             says(JAVA, s.UNKNOWN, "HTTP status code 200\nmissing content-type in response headers"),
             says(DOTNET, s.CANCELLED, "Bad gRPC response. Response did not have a content-type header."),
+            says(CONNECT, s.UNKNOWN, 'invalid content-type: ""; expecting "application/grpc"'),
             says(GRPCLIB, s.UNKNOWN, "Missing content-type header"),
         ]
     declared = int.from_bytes(body[1:5], "big") if len(body) >= 5 else 0
-    if declared > 4 * 1024 * 1024:
+    if declared > 4 * 1024 * 1024 and not status:
         rows.append(says(JS, s.RESOURCE_EXHAUSTED, f"Received message larger than max ({declared} vs 4194304)"))
     return [
         *rows,
-        says(CORE, s.UNKNOWN, "Stream removed (Data frame with END_STREAM flag received)"),
+        *([] if status else [says(CORE, s.UNKNOWN, "Stream removed (Data frame with END_STREAM flag received)")]),
         says(JAVA, s.UNKNOWN, f"HTTP status code 200\ninvalid content-type: {content_type}"),
         says(DOTNET, s.CANCELLED, f"Bad gRPC response. Invalid content-type value: {content_type}"),
         says(CONNECT, s.UNKNOWN, f'invalid content-type: "{content_type}"; expecting "application/grpc"'),
@@ -136,30 +147,36 @@ def wrong_content_type(content_type: str | None, body: bytes = b"", length: int 
     ]
 
 
-def missing_http_status() -> list[ClientSees]:
-    """Response headers without ``:status``."""
+def missing_http_status(content_type: str | None = "application/grpc") -> list[ClientSees]:
+    """Response headers without ``:status``: grpc-go asks for it only where the content-type is not gRPC's."""
+    go = [] if is_grpc(content_type) else [says(GO, s.INTERNAL, "malformed header: missing HTTP status")]
     return [
         says(TONIC, s.INTERNAL, "h2 protocol error: http2 error"),
-        says(GO, s.INTERNAL, "malformed header: missing HTTP status"),
+        *go,
         says(JAVA, s.INTERNAL, "Missing HTTP status code"),
+        says(JS, s.INTERNAL, "Received RST_STREAM with code 1"),
     ]
 
 
 def missing_status(how: str, *, last_data_empty: bool = False) -> list[ClientSees]:
     """A 200 gRPC response that ended without a grpc-status.
 
-    `how`: ``data`` (END_STREAM on DATA, whose payload was empty or not) or ``trailers`` (trailers without the field).
+    `how`: ``data`` (END_STREAM on DATA, whose payload was empty or not), ``trailers`` (trailers without the field) or
+    ``trailers-only`` (the only headers are without it).
     """
-    if how == "trailers":
+    if how != "data":
+        only = how == "trailers-only"
+        java = "HTTP status code 200\nmissing GRPC status, inferred error from HTTP status code"
+        grpclib = says(GRPCLIB, s.UNKNOWN, "Missing grpc-status header")
         return [
             *missing_status_tonic(),
             says(GO, s.UNKNOWN, ""),
             says(CORE, s.UNKNOWN, "No status received"),
-            says(JAVA, s.UNKNOWN, "missing GRPC status in response"),
+            says(JAVA, s.UNKNOWN, java if only else "missing GRPC status in response"),
             says(JS, s.UNKNOWN, "Received HTTP status code 200"),
             says(DOTNET, s.CANCELLED, "No grpc-status found on response."),
             says(CONNECT, s.UNKNOWN, "protocol error: no Grpc-Status trailer: unexpected EOF"),
-            says(GRPCLIB, s.UNKNOWN, "Missing grpc-status header"),
+            says(GRPCLIB, "TimeoutError", "Deadline exceeded") if only else grpclib,
         ]
     java = f"Received unexpected EOS on {'' if last_data_empty else 'non-'}empty DATA frame from server"
     return [
@@ -174,41 +191,84 @@ def missing_status(how: str, *, last_data_empty: bool = False) -> list[ClientSee
     ]
 
 
-def malformed_status(value: str) -> list[ClientSees]:
-    """A grpc-status that is not a known code."""
-    if value.isascii() and value.isdigit():
+_INT32 = re.compile(r"[+-]?[0-9]{1,10}")
+
+
+def malformed_status(value: str, message: str = "") -> list[ClientSees]:
+    """A grpc-status that is not a known code; `message` is the grpc-message beside it."""
+    grpclib = says(GRPCLIB, s.UNKNOWN, f"Invalid grpc-status: '{value}'")
+    both = [says(TONIC, s.UNKNOWN, message), says(JAVA, s.UNKNOWN, message)]
+    number = int(value) if _INT32.fullmatch(value) else None
+    if number is not None and -(2**31) <= number < 2**31:
+        core = says(CORE, s.UNKNOWN, message) if number >= 0 else _CORE_MALFORMED
         return [
-            says(TONIC, s.UNKNOWN, ""),
-            says(GO, f"Code({int(value)})", ""),
-            says(CORE, s.UNKNOWN, ""),
-            says(JS, value, ""),
-            says(GRPCLIB, s.UNKNOWN, f"Invalid grpc-status: '{value}'"),
+            *both,
+            says(GO, f"Code({number & 0xFFFFFFFF})", message),
+            core,
+            says(JS, str(number), message),
+            says(CONNECT, f"Code({number})", message)
+            if number >= 0
+            else says(CONNECT, s.UNKNOWN, f'protocol error: invalid error code "{value}"'),
+            grpclib,
         ]
     js = says(JS, s.OK, "nothing: the empty value is read as 0") if not value else says(JS, "NaN", "NaN undefined:")
     return [
-        says(TONIC, s.UNKNOWN, ""),
+        *both,
         says(GO, s.UNKNOWN, f'transport: malformed grpc-status: strconv.ParseInt: parsing "{value}": invalid syntax'),
-        says(CORE, s.INTERNAL, "Stream removed (Error parsing 'grpc-status' metadata)"),
+        _CORE_MALFORMED,
         js,
         says(CONNECT, s.UNKNOWN, f'protocol error: invalid error code "{value}"')
         if value
         else says(CONNECT, s.UNKNOWN, "protocol error: no Grpc-Status trailer: unexpected EOF"),
-        says(GRPCLIB, s.UNKNOWN, f"Invalid grpc-status: '{value}'"),
+        grpclib,
     ]
 
 
-def status_in_open_headers(status: int | None) -> list[ClientSees]:
-    """grpc-status in response headers that leave the stream open: tonic alone acts on it."""
+_CORE_MALFORMED = says(CORE, s.INTERNAL, "Stream removed (Error parsing 'grpc-status' metadata)")
+
+
+def status_in_open_headers(status: int | None, message: str = "", *, on_data: bool = False) -> list[ClientSees]:
+    """grpc-status in response headers that leave the stream open: tonic and grpclib act on it.
+
+    `message` is the grpc-message beside it; `on_data` says that the stream then ended on DATA, without trailers, so
+    that the others miss the status.
+    """
+    hasty = (TONIC, GRPCLIB)
+    rows = [row for row in missing_status("data") if row.client not in (TONIC.name, GRPCLIB.name)] if on_data else []
     if status:
-        return [says(TONIC, status, "the grpc-message of the headers")]
-    return [says(TONIC, s.OK, "nothing, but it stops reading: messages behind the headers are lost")]
+        return [*(says(client, status, message) for client in hasty), *rows]
+    lost = "nothing, but it stops reading: messages behind the headers are lost"
+    return [*(says(client, s.OK, lost) for client in hasty), *rows]
+
+
+_PLAIN = re.compile(r"[ -~\n]*")
+
+
+def answered(status: int, message: str, http_status: int = 200) -> list[ClientSees]:
+    """A status that the other side chose, with its grpc-message: the words of every client are the message.
+
+    Of octets outside of printable ASCII each makes something else, and connect-go wants each % to be encoded. Beside
+    an HTTP error connect-go and grpclib look at that alone.
+    """
+    if not _PLAIN.fullmatch(message):
+        return []
+    rows = [says(client, status, message) for client in (TONIC, GO, CORE, JAVA, JS, DOTNET)]
+    if http_status != 200:
+        return rows + [row for row in http_error(http_status, None) if row.client in (CONNECT.name, GRPCLIB.name)]
+    if "%" not in message:
+        rows.append(says(CONNECT, status, message))
+    return [*rows, says(GRPCLIB, status, message)]
 
 
 def malformed_bin(name: str) -> list[ClientSees]:
     """A ``*-bin`` value that is not base64."""
-    rows = [says(GO, s.INTERNAL, f"transport: malformed {name}: illegal base64 data", checked=False)]
+    rows = [
+        says(GO, s.INTERNAL, f"transport: malformed {name}: illegal base64 data"),
+        says(CORE, s.INTERNAL, f"Error parsing '{name}' metadata: illegal base64 encoding"),
+        says(JAVA, s.INTERNAL, f"http2 exception…Validation failed for header '{name}'"),
+    ]
     if name == "grpc-status-details-bin":
-        panic = "panic: Invalid status header, expected base64 encoded value"
+        panic = "Invalid status header, expected base64 encoded value"
         connect = "server returned invalid grpc-status-details-bin trailer"
         rows = [says(TONIC, "panic", panic), *rows, says(CONNECT, s.INTERNAL, connect)]
     return rows

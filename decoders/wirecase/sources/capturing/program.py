@@ -27,6 +27,7 @@ _PATIENCE = 5.0
 _DUMPCAP_DROPS = re.compile(r"Packets received/dropped on interface .*?: (\d+)/(\d+) ")
 _TCPDUMP_DROPS = re.compile(r"(\d+) packets? dropped by (kernel|interface)")
 _RIGHTS = re.compile(r"permission|not permitted|privilege|denied", re.IGNORECASE)
+_LISTED = "wirecase watch --list shows the interfaces"
 _NOISE = ("capturing on", "file:", "packets captured", "packets received", "cap_set_proc", "listening on",
           "data link type", "verbose output")  # fmt: skip
 
@@ -121,7 +122,8 @@ class CaptureProgram:
         said = self.complaint or (f"it was ended by signal {-status}" if status < 0 else f"exit status {status}")
         if _RIGHTS.search(said):
             return CaptureError(f"{self.tool.name} may not capture ({said}): {remedy(self.tool)}")
-        return CaptureError(f"{self.tool.name}: {said} (wirecase watch --list shows the interfaces)")
+        where = "pcap-filter(7) tells how filters are written" if "filter" in said.lower() else _LISTED
+        return CaptureError(f"{self.tool.name}: {said} ({where})")
 
     @property
     def complaint(self) -> str:

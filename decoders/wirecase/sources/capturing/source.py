@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from wirecase.digest import Digest
 from wirecase.sources.capturing.spool import Spool, Wait
 from wirecase.sources.following import Ending
-from wirecase.sources.raw import Digest, RawInput
+from wirecase.sources.raw import RawInput
 from wirecase.sources.source import Source
 
 TICK = 0.25

@@ -74,4 +74,4 @@ class BytePairSource(Source):
         segments.settle(flow, max(reading.packets, 1), 0)
         yield from segments.rest()
         self.info.packets = reading.packets
-        self.info.sha256 = sha.hexdigest() if digest else ""
+        self.info.digest = sha.hexdigest() if digest else ""

@@ -58,5 +58,3 @@ TRACE_WRAPPER: Schema = {
     3: Kind("socket_buffered_trace", of=_SOCKET_BUFFERED),
     4: Kind("socket_streamed_trace_segment", of=_SOCKET_SEGMENT),
 }
-BYTES_FIELDS = frozenset(("as_bytes", "raw_value"))
-"""Fields that stand as Base64 in JSON."""

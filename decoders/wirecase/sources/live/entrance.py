@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -49,6 +50,8 @@ class Entrance(ABC):
         self._blocked: set[Half] = set()
         self._ending: set[Link] = set()
         self._greeting: dict[Link, float] = {}
+        self._dialling: dict[Link, int] = {}
+        """Links whose server has not answered yet, and how often its SYN was sent again."""
         self._owing: set[Half] = set()
         """Those whose peers have not acknowledged everything that they were sent."""
         self._traffic = [0, 0]
@@ -97,30 +100,29 @@ class Entrance(ABC):
             return
         server.setblocking(False)
         _tune(server)
-        self._numbers += 1
-        link = Link(self._numbers, client, server)
+        link = Link(0, client, server)
         self._open += 1
         self._slots[Slot.accepted] += 1
         self._halves[link.client.fd] = link.client
-        ends = f"{_named(address)} {_named(target)}".encode()
-        if not self._ring.put(Kind.opened, 0, link.number, time.time_ns(), ends):
-            self._slots[Slot.lost_records] += 1
+        link.name = _named(address)
+        self._tell_opened(link, target)
         if self._terminator is not None:
             link.stage = Stage.greeting
             self._greeting[link] = time.monotonic()
             self._ask(link.client, IN)
         else:
             self._ask(link.client, 0)
-            self._connect(link, target)
+            self._connect(link)
 
-    def _connect(self, link: Link, target: tuple[str, int]) -> None:
+    def _connect(self, link: Link) -> None:
         link.stage = Stage.connecting
         half = link.server
         self._halves[half.fd] = half
-        code = half.sock.connect_ex(target)
+        code = half.sock.connect_ex(link.target)
         if code not in (0, errno.EINPROGRESS):
             self._unreachable(link, code)
             return
+        self._dialling[link] = 0
         self._ask(half, OUT)
 
     def _connecting(self, link: Link, half: Half, events: int) -> None:
@@ -136,6 +138,8 @@ class Entrance(ABC):
             half.sock.getpeername()
         except OSError:  # an event of the socket that had this number before
             return
+        self._dialling.pop(link, None)
+        self._targets.reached(link.tries)
         self._tell(link, Kind.established, 1)
         if self._terminator is not None and link.hello is not None:
             link.stage = Stage.securing_server
@@ -153,6 +157,7 @@ class Entrance(ABC):
 
     def _unreachable(self, link: Link, code: int) -> None:
         """Try the server's next address; without one, the client is told what a server that refuses tells: a RST."""
+        self._dialling.pop(link, None)
         self._targets.failed()
         if link.tries < len(self._targets):
             family, target = self._targets.address(link.tries)
@@ -169,10 +174,13 @@ class Entrance(ABC):
                 _tune(server)
                 link.server = Half(link, 1, server)
                 link.server.peer, link.client.peer = link.client, link.server
-                self._connect(link, target)
+                self._tell(link, Kind.closed, 0)  # of that address; nothing is wrong as long as another one answers
+                self._tell_opened(link, target)
+                self._connect(link)
                 return
         self._slots[Slot.refused] += 1
-        self._tell(link, Kind.refused, 1, errno.errorcode.get(code, str(code)).encode())
+        kind = Kind.refused if code == errno.ECONNREFUSED else Kind.unreached
+        self._tell(link, kind, 1, errno.errorcode.get(code, str(code)).encode())
         self._over(link, link.client)
 
     # ---- TLS ---------------------------------------------------------------------------------------------------------
@@ -196,7 +204,7 @@ class Entrance(ABC):
         self._greeting.pop(link, None)
         link.hello = hello if first and hello else None
         self._ask(link.client, 0)
-        self._connect(link, self._targets.address(0)[1])
+        self._connect(link)
 
     def _secure(self, link: Link) -> None:
         """Go on with the handshake of whichever side has its turn."""
@@ -246,6 +254,7 @@ class Entrance(ABC):
             return
         link.stage = Stage.over
         self._ending.discard(link)
+        self._dialling.pop(link, None)
         self._blocked.discard(link.client)
         self._blocked.discard(link.server)
         self._owing -= {link.client, link.server}
@@ -274,6 +283,20 @@ class Entrance(ABC):
             self._poller.unregister(half.fd)
             half.mask = -1
         self._halves.pop(half.fd, None)
+
+    def _tell_opened(self, link: Link, target: tuple[str, int]) -> None:
+        """Note that a connection to `target` is tried; it has a number of its own."""
+        self._numbers += 1
+        link.number, link.target = self._numbers, target
+        self._tell(link, Kind.opened, 0, f"{link.name} {_named(target)}".encode())
+
+    def _tell_repeated(self) -> None:
+        """Note which SYNs the system has sent again."""
+        for link, told in self._dialling.items():
+            count = _retransmissions(link.server.sock)
+            if count > told:
+                self._dialling[link] = count
+                self._tell(link, Kind.again, 0, (count - told).to_bytes(8, "little"))
 
     def _tell_acknowledged(self, halves: Iterable[Half]) -> None:
         """Note what peers have acknowledged since."""
@@ -305,6 +328,22 @@ class Entrance(ABC):
 
 def _tune(sock: socket.socket) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+_TCP_INFO_LENGTH = 104
+_TOTAL_RETRANSMISSIONS = 100
+"""Offset of ``tcpi_total_retrans`` in Linux's ``struct tcp_info`` (linux/tcp.h)."""
+
+
+def _retransmissions(sock: socket.socket) -> int:
+    """Return how many segments the system has sent again; 0 where it does not tell."""
+    if not sys.platform.startswith("linux"):
+        return 0
+    try:
+        found = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_LENGTH)
+    except OSError:
+        return 0
+    return int.from_bytes(found[_TOTAL_RETRANSMISSIONS:_TCP_INFO_LENGTH], sys.byteorder)
 
 
 def _named(address: tuple[str, int]) -> str:

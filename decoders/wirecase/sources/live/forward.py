@@ -85,6 +85,8 @@ class Forwarder(Entrance):
                 if not half.blocked_told and half.blocked_since < since:
                     half.blocked_told = True
                     self._ring.put(Kind.blocked, half.side, half.link.number, half.blocked_since)
+        if self._dialling:
+            self._tell_repeated()
         if self._owing:
             self._tell_acknowledged(list(self._owing))
         for link, began in list(self._greeting.items()):

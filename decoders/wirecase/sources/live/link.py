@@ -146,10 +146,15 @@ class Half:
 class Link:
     """One client and the server connection made for it."""
 
-    __slots__ = ("client", "hello", "lost", "number", "server", "since", "stage", "tries")
+    __slots__ = ("client", "hello", "lost", "name", "number", "server", "since", "stage", "target",
+                 "tries")  # fmt: skip
 
     def __init__(self, number: int, client: socket.socket, server: socket.socket) -> None:
         self.number = number
+        self.name = ""
+        """The client's address and port."""
+        self.target: tuple[str, int] = ("", 0)
+        """The server's address that is tried."""
         self.stage = Stage.connecting
         self.client = Half(self, CLIENT, client)
         self.server = Half(self, SERVER, server)

@@ -32,7 +32,7 @@ class Kind(IntEnum):
     established = 2
     """The server has accepted, too."""
     refused = 3
-    """The server could not be reached; the payload says why."""
+    """The server has answered the SYN with a RST."""
     data = 4
     """Bytes that `side` sent."""
     fin = 5
@@ -47,6 +47,10 @@ class Kind(IntEnum):
     """TLS could not be set up; the payload says why."""
     acked = 11
     """`side` has acknowledged more of what the other side sent."""
+    again = 12
+    """The SYN to the server was sent again: nothing has answered it; the payload is how often it was."""
+    unreached = 13
+    """The server could not be reached, and no answer of its own says so; the payload says why."""
     skip = 255
 
 

@@ -41,6 +41,12 @@ class Targets:
         addresses = self._addresses
         return addresses[number % len(addresses)]
 
+    def reached(self, tries: int) -> None:
+        """The address that was tried last has answered: it is the first one from now on."""
+        if tries > 1:
+            at = (tries - 1) % len(self._addresses)
+            self._addresses = self._addresses[at:] + self._addresses[:at]
+
     def failed(self) -> None:
         """An address could not be reached: look the name up soon."""
         self._looked = min(self._looked, time.monotonic() - _AGAIN + 1)

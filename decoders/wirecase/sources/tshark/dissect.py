@@ -6,7 +6,7 @@ no longer has; here tshark runs as everywhere else (`program.Child`), so nothing
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from wirecase.errors import WirecaseError
@@ -35,12 +35,14 @@ class Layer:
 
 
 def dissect(
-    program: Tshark, path: str, number: int, *, ports: Iterable[int] = (), preferences: Sequence[str] = ()
-) -> list[Layer]:
+    program: Tshark, path: str, number: int, *, ports: Iterable[int] = (), preferences: Sequence[str] = (),
+    stop: Callable[[], bool] | None = None,
+) -> list[Layer]:  # fmt: skip
     """Return the layers of packet `number`, the outermost first; an empty list if there is no such packet.
 
-    `ports` carry HTTP/2. The packets before are dissected too, since what a packet means depends on them. Raises
-    `TsharkError` where tshark fails, `ExtraMissingError` without pyshark.
+    `ports` carry HTTP/2; `stop` may say that the answer is no longer wanted. The packets before are dissected too,
+    since what a packet means depends on them. Raises `TsharkError` where tshark fails, `ExtraMissingError` without
+    pyshark.
     """
     try:
         from pyshark.tshark.output_parser.tshark_xml import packet_from_xml_packet
@@ -55,6 +57,8 @@ def dissect(
     with Child(program, arguments) as child:
         for line in child.lines():
             if line is None:
+                if stop is not None and stop():
+                    return []
                 continue
             if held or line.lstrip().startswith(b"<packet>"):
                 held.append(line)
