@@ -6,6 +6,7 @@ import ast
 import json
 import re
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -72,19 +73,12 @@ def test_the_list_of_pages_is_whole() -> None:
     assert next(iter(guide.PAGES)) == "first-steps"
 
 
-@pytest.mark.parametrize("block", within("json"), ids=name)
-def test_json(block: Block) -> None:
-    json.loads(block.text)
+PARSERS: dict[str, Callable[[str], object]] = {"json": json.loads, "toml": tomllib.loads, "python": ast.parse}
 
 
-@pytest.mark.parametrize("block", within("toml"), ids=name)
-def test_toml(block: Block) -> None:
-    tomllib.loads(block.text)
-
-
-@pytest.mark.parametrize("block", within("python"), ids=name)
-def test_python(block: Block) -> None:
-    ast.parse(block.text)
+@pytest.mark.parametrize("block", [block for language in PARSERS for block in within(language)], ids=name)
+def test_blocks_of_code_can_be_read(block: Block) -> None:
+    PARSERS[block.language](block.text)
 
 
 def test_every_block_says_what_it_is() -> None:
