@@ -69,6 +69,13 @@ def _one_line(error: BaseException) -> str:
     if type(error).__name__ == "NoArgsIsHelpError":
         return "what shall be done? (try: wirecase --help)"
     message = " ".join(getattr(error, "format_message", error.__str__)().split()).rstrip(".")
+    # The parser's own words that help nobody.
+    for theirs, ours in (
+        (" (Possible options: --help)", ""),
+        ("valid int range", "whole number"),
+        ("valid float range", "number"),
+    ):
+        message = message.replace(theirs, ours)
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "wirecase"
     return f"{message[:1].lower()}{message[1:]} (try: {command} --help)"

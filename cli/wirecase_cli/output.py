@@ -98,30 +98,18 @@ def to_file(path: Path, text: str) -> None:
 
     A device or a FIFO (``/dev/null``, ``/dev/stderr``) is written to, never replaced.
     """
-    import tempfile
+    from wirecase.files import appearing
 
-    name = ""
     try:
         if _is_device(path):
             with path.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
                 file.write(text)
             return
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-            file.write(text)
-            os.fchmod(file.fileno(), 0o666 & ~_umask())
-        os.replace(name, path)
+        with appearing(path) as whole:
+            whole.write(text.encode("utf-8", "backslashreplace"))
     except OSError as error:
-        if name and os.path.exists(name):
-            os.unlink(name)
         raise OutputError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _is_device(path: Path) -> bool:
     return path.exists() and not path.is_file() and not path.is_dir()
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

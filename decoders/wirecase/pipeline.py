@@ -108,6 +108,7 @@ class Pipeline:
         self._assembler = Assembler(self._open_connection, self.accounting, columns=columns)
         self._closed: list[Session] = []
         self._protocols: Counter[str] = Counter()
+        self._left_out = 0
         self._hidden: dict[str, Hidden] = {}
         self._collected: Collector | None = None
         self._forms: dict[int, FormFacts] = {}
@@ -118,6 +119,7 @@ class Pipeline:
     def _open_connection(self, tcp: TcpConnection) -> StreamListener | None:
         options = self._options
         if options.host is not None and not any(_is_host(side.address, options.host) for side in tcp.sides):
+            self._left_out += 1
             return None
         session = Session(tcp)
         forced = bool(options.ports) and any(int(s.address.rpartition(":")[2]) in options.ports for s in tcp.sides)
@@ -251,7 +253,7 @@ class Pipeline:
             sources=infos, damages=damages, protocols=self._protocols, calls=log.totals, findings=[],
             first=min(firsts, default=None), last=max(lasts, default=None),
             unsupported_links=dict(self._assembler.unsupported_links), skipped=self.accounting.skipped,
-            hidden=self._hidden, key_logs=self.keys.logs, other_calls=log.other_kinds,
+            hidden=self._hidden, key_logs=self.keys.logs, left_out=self._left_out, other_calls=log.other_kinds,
         )  # fmt: skip
         findings = collector.finish(run, legs)
         return Diagnosis(

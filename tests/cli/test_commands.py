@@ -131,6 +131,11 @@ def test_a_wrong_command_line_is_one_line(arguments: list[str], capsys: pytest.C
     assert err.count("\n") == 1
 
 
+def test_an_option_of_another_command_is_not_met_with_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["diagnose", "--where", "status=1", "x"]) == 2
+    assert capsys.readouterr().err == "wirecase: no such option: --where (try: wirecase diagnose --help)\n"
+
+
 def test_options_reach_the_pipeline(stub: Stub) -> None:
     arguments = "--keylog a.keys --keylog b.keys --port 50051 --port 8080 --host 10.0.0.2 --path /Do"
     times = ["--since", "2025-06-01T12:00:00Z", "--until", "1748779260.5"]

@@ -47,6 +47,16 @@ def test_json_keeps_to_its_schema(
     assert (report["calls"]["matched"] == 0) == (status == 4)
 
 
+def test_one_file_is_not_both_sides(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    link = tmp_path / "link.pcapng"
+    link.symlink_to(CADDY)
+    for back in (CADDY, link):
+        status, out, err = run(capsys, str(CADDY), str(back))
+        assert (status, out) == (2, "")
+        assert err.startswith("wirecase: FRONT and BACK are the same file: name ")
+    assert run(capsys, str(CADDY), str(tmp_path / "none"))[0] == 3
+
+
 def test_two_captures(
     capsys: pytest.CaptureFixture[str], validator: jsonschema.Draft202012Validator, tmp_path: Path
 ) -> None:

@@ -15,6 +15,7 @@ from wirecase.errors import UsageError
 from wirecase.model import Diagnosis
 from wirecase_cli.commands import guide
 from wirecase_cli.reports import formats, masking
+from wirecase_cli.reports.job import Job, failing
 from wirecase_cli.reports.json_v1 import report
 
 ROOT = Path(__file__).parents[2]
@@ -86,7 +87,7 @@ def test_nothing_else_is_changed(incident_diagnosis: Diagnosis, hostile_diagnosi
 
 @pytest.mark.parametrize("form", formats.FORMATS, ids=lambda form: form.name)
 def test_formats_that_travel_are_masked(form: formats.Format, leaky: Diagnosis) -> None:
-    text = formats.write(leaky, form, formats.Job(to_file=True))
+    text = formats.write(leaky, form, Job(to_file=True))
     assert text.endswith("\n")
     found = [secret for secret in (JWT, AWS, PASSWORD) if secret in text]
     assert found == ([] if form.masked else found) and (form.masked or found)
@@ -95,7 +96,7 @@ def test_formats_that_travel_are_masked(form: formats.Format, leaky: Diagnosis) 
 @pytest.mark.parametrize("form", formats.FORMATS, ids=lambda form: form.name)
 @pytest.mark.parametrize("name", ["healthy_diagnosis", "hostile_diagnosis"])
 def test_every_format_draws_every_sample(form: formats.Format, name: str, request: pytest.FixtureRequest) -> None:
-    text = formats.write(request.getfixturevalue(name), form, formats.Job(to_file=True))
+    text = formats.write(request.getfixturevalue(name), form, Job(to_file=True))
     assert not set(text) & set("\x1b\x07\x85\x9b\u202e\u2066\u200b\x00")
 
 
@@ -117,8 +118,8 @@ def test_names() -> None:
     with pytest.raises(UsageError, match="terminal, json"):
         formats.named("yaml")
     assert formats.complete("j") == ["json", "junit"]
-    assert formats.failing("never") == frozenset()
-    assert formats.failing("warning") == {"warning", "error"}
+    assert failing("never") == frozenset()
+    assert failing("warning") == {"warning", "error"}
 
 
 def _masked(page: str) -> str:

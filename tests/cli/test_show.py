@@ -186,10 +186,18 @@ def test_json_tells_everything(capsys: pytest.CaptureFixture[str]) -> None:
         (["--call", "1", "--where", "call=1"], "exclude each other"),
         (["--connection", "99"], "there is no connection 99"),
         (["--where", "cal=1"], "did you mean call?"),
+        (["--call", "first"], "'first' is not a whole number"),
     ],
 )
 def test_wrong_usage_is_one_line(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert says in error(capsys, INCIDENT, *arguments)
+
+
+def test_a_number_in_the_place_of_a_file_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", INCIDENT, "99"]) == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "wirecase: 99: cannot be opened: No such file or directory"
+    assert "there are 121 calls: choose with --call" in second
 
 
 def test_a_capture_without_calls(capsys: pytest.CaptureFixture[str]) -> None:

@@ -65,6 +65,16 @@ def test_says_what_a_tired_person_needs(incident_diagnosis: Diagnosis) -> None:
         assert phrase in text
 
 
+def test_a_moment_is_no_stretch_of_time(incident_diagnosis: Diagnosis) -> None:
+    blast = incident_diagnosis.verdict.blast
+    assert blast.first is not None
+    assert blast.last is not None
+    assert re.search(r"\n  From \S+ \S+ to \S+ UTC \(", terminal.render(incident_diagnosis, Screen()))
+    first = blast.first // 10**6 * 10**6
+    blast.first, blast.last = first, first + 999_999
+    assert re.search(r"\n  At \S+ \S+ UTC\n", terminal.render(incident_diagnosis, Screen()))
+
+
 def test_a_healthy_capture_reads_as_healthy(healthy_diagnosis: Diagnosis) -> None:
     text = terminal.render(healthy_diagnosis, Screen())
     assert "✓ No fault found in 40 gRPC calls" in text

@@ -236,6 +236,20 @@ def test_calls_that_are_all_alike_are_taken_in_their_order(tmp_path: Path, gap: 
     assert found.clock.consistent
 
 
+def test_calls_at_other_times_that_share_nothing_are_other_calls(tmp_path: Path) -> None:
+    """The clocks of the two captures are as far apart as in all tests here, but nothing says that the calls are one."""
+
+    def told(extra: str) -> Callable[[Connection], None]:
+        def talk(one: Connection) -> None:
+            answered(one.request(extra=(("x-request-id", extra),), body=message(extra.encode())))
+            one.close()
+
+        return talk
+
+    assert not legs(tmp_path, told("first call"), told("second")).totals.matched
+    assert legs(tmp_path, told("the same"), told("the same")).totals.matched == 1
+
+
 def test_calls_that_came_from_nowhere(tmp_path: Path) -> None:
     found = legs(tmp_path, many(10, ids=True, skip=4), many(10, ids=True))
     assert found.totals.matched == 9

@@ -10,7 +10,6 @@ client of protobuf decodes them.
 
 from __future__ import annotations
 
-import gzip
 import struct
 import sys
 from collections.abc import Callable, Iterable
@@ -28,7 +27,7 @@ from captures import Conversation, pcap
 from livebench.faults import BY_NAME as LIVE
 from livebench.faults import resets
 from livebench.faults.frames import inside, padded
-from livebench.faults.messages import GZIP, ONE, TWO, body
+from livebench.faults.messages import GZIP, ONE, TWO, body, gzipped
 from livebench.faults.status import literal
 from livebench.server import Answer, Fin, Line, Reset
 from livebench.server import Fault as LiveFault
@@ -39,7 +38,7 @@ from wirecase.replay.gauntlet import FAULTS, Fault
 
 CASES = Path(__file__).resolve().parents[2] / "decoders" / "wirecase" / "replay" / "gauntlet" / "cases"
 NEUTRAL = hand.TEXT_TAG + b"\x05hello"
-PACKED = message(gzip.compress(NEUTRAL, mtime=0), 1)
+PACKED = message(gzipped(NEUTRAL), 1)
 HALF = b"\0\0\0\0\x40" + hand.TEXT_TAG + b"\x3ahalf"
 WINDOW_UPDATE = hand.WINDOW_UPDATE
 

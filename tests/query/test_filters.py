@@ -134,6 +134,8 @@ def test_a_filter_tells_its_fields() -> None:
         ("pth~x", 1, "no field pth (did you mean path?)"),
         ("call=1 and statu=3", 12, "did you mean status?"),
         ("status=UNAVAILBLE", 8, "did you mean UNAVAILABLE?"),
+        ("status=NOPE", 8, "NOPE is no grpc-status: write its number or its name, such as "),
+        ("call=1 and x=2", 12, "(at the ^ in: call=1 and ^x=2)"),
         ("duration>5", 10, "needs a unit"),
         ("bytes.sent>5 and duration>x", 27, "needs a unit"),
         ("by=servr", 4, "client, server"),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 from captured import Capture
 from h2_bytes import data, message, rst
 
 from wirecase.model import CallTotals, ConnectionRef, Damage, Finding, Occurrence, Severity, Verdict
+from wirecase.pipeline import Options, diagnose
 from wirecase.rules.verdict import verdict
 from wirecase.session.run import Hidden, Run
 
@@ -226,3 +228,29 @@ def test_from_bytes() -> None:
         "1 of 4 gRPC calls is hit: The server reset the stream with INTERNAL_ERROR (2) after 1 message."
     )
     assert told.not_inspected == []
+
+
+def test_blame_is_only_probable_where_either_end_may_have_it() -> None:
+    for who, said in (
+        (["server", "proxy"], "at fault: the server"),
+        (["server", "client"], "at fault (probable): the s"),
+    ):
+        one = finding(1, "a-rule", streams=1)
+        one.who = list(who)
+        assert f"Most likely {said}" in verdict([one], run(1)).headline
+
+
+def test_what_host_left_out_is_told_as_that() -> None:
+    nothing: Counter[str] = Counter()
+    assert verdict([], run(protocols=nothing)).headline.startswith("No TCP connection is in the input")
+    for count, said in (
+        (1, "The only TCP connection is not of the host"),
+        (3, "None of 3 TCP connections is of the host"),
+    ):
+        assert verdict([], run(protocols=nothing, left_out=count)).headline.startswith(said)
+
+
+def test_connections_of_other_hosts_are_counted() -> None:
+    capture = str(Path(__file__).parents[2] / "fixtures/incident/capture.pcapng")
+    headline = diagnose(Options([capture], host="192.0.2.99")).verdict.headline
+    assert headline.endswith(" of the host that was asked for: nothing can be said.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -64,6 +65,8 @@ def compare(
     running.check_stdin(inputs, "compare")
     if inputs.count("-") > 1:
         raise UsageError("only one of FRONT and BACK can be standard input")
+    if back is not None and "-" not in inputs and _same_file(front, back):
+        raise UsageError("FRONT and BACK are the same file: name the captures of both sides, or one that holds both")
     if file is not None:
         output.check_file(file, inputs, force=force)
     with (
@@ -94,6 +97,13 @@ def compare(
     else:
         output.to_stdout(text)
     return _status(found)
+
+
+def _same_file(front: str, back: str) -> bool:
+    try:
+        return os.path.samefile(front, back)
+    except OSError:
+        return False  # reading it says what is wrong
 
 
 def _status(found: Comparison) -> int:

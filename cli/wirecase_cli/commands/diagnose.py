@@ -24,6 +24,7 @@ from wirecase_cli.commands.options import (
 )
 from wirecase_cli.commands.schemas import Imports, Protos, Protosets, Reflect, schema_of
 from wirecase_cli.reports import formats
+from wirecase_cli.reports.job import Job, failing
 
 if TYPE_CHECKING:
     from wirecase.model import Diagnosis
@@ -109,6 +110,7 @@ def diagnose(
         typer.Option(
             "--log",
             metavar="FILE",
+            readable=False,  # the attempt to open it says more
             help="A log of a client or a proxy from the same time: its error lines are matched with the findings.",
             show_default=False,
         ),
@@ -187,7 +189,7 @@ def diagnose(
         ended = status(found, fail_on)
         text = None
         if form.machine or not found.failures or any(source.packets for source in found.sources):
-            job = formats.Job(ended, fail_on.value, file is not None, options, stop=stop, listener=listener)
+            job = Job(ended, fail_on.value, file is not None, options, stop=stop, listener=listener)
             text = formats.write(found, form, job)
     for failure in found.failures:
         running.tell(failure)
@@ -206,4 +208,4 @@ def status(found: Diagnosis, fail_on: FailOn) -> int:
         return INTERRUPTED
     if found.failures:
         return UNREADABLE
-    return FINDINGS if any(one.severity in formats.failing(fail_on.value) for one in found.findings) else OK
+    return FINDINGS if any(one.severity in failing(fail_on.value) for one in found.findings) else OK

@@ -36,7 +36,9 @@ def explain(
     ] = None,
     file: Annotated[
         Path | None,
-        typer.Option("--file", metavar="LOG", help="Read the text from this log file.", show_default=False),
+        typer.Option(
+            "--file", metavar="LOG", readable=False, help="Read the text from this log file.", show_default=False
+        ),
     ] = None,
     shape: Annotated[
         Format,

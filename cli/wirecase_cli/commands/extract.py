@@ -77,8 +77,9 @@ def extract(
 def _report(made: Extracted, target: Path) -> None:
     """Write the Markdown report about a case that was just written."""
     from wirecase_cli.reports import formats
+    from wirecase_cli.reports.job import Job
 
-    output.to_file(target, formats.write(made.diagnosis, formats.named("markdown"), formats.Job(to_file=True)))
+    output.to_file(target, formats.write(made.diagnosis, formats.named("markdown"), Job(to_file=True)))
 
 
 def _told(made: Extracted) -> str:

@@ -13,7 +13,7 @@ from wirecase.errors import UsageError
 from wirecase_cli import output, running
 
 if TYPE_CHECKING:
-    from wirecase.replay.gauntlet import Card
+    from wirecase.replay.gauntlet import Card, Fault
 
 STATUS = {"pass": 0, "fail": 1, "untold": 4}
 INTERRUPTED = 130
@@ -114,9 +114,9 @@ def gauntlet(
     if listing:
         if client:
             raise UsageError("--list runs no client: leave its command out")
-        text = _list(report, only or [])
+        text = _list(report, faults)
     else:
-        card = _run(client or [], only or [], kind, known_failing, any_code, jobs, timeout)
+        card = _run(client or [], faults, kind, known_failing, any_code, jobs, timeout)
         text = _render(card, report, _again(kind, any_code, timeout), to_file=file is not None)
     if file is not None:
         output.to_file(file, text)
@@ -128,7 +128,7 @@ def gauntlet(
 
 
 def _run(
-    client: list[str], only: list[str], kind: Kind | None, known: Path | None, any_code: bool, jobs: int | None,
+    client: list[str], faults: list[Fault], kind: Kind | None, known: Path | None, any_code: bool, jobs: int | None,
     timeout: float,
 ) -> Card:  # fmt: skip
     if not client:
@@ -137,7 +137,7 @@ def _run(
     from wirecase.replay.gauntlet.runner import Gauntlet, one_kind, run
 
     failing = frozenset() if known is None else choice.known_failing(_lines(known), str(known))
-    how = Gauntlet(client, choice.choose(only), timeout=timeout, any_code=any_code, known_failing=failing)
+    how = Gauntlet(client, faults, timeout=timeout, any_code=any_code, known_failing=failing)
     if kind is None:
         how.kind = one_kind(client)
     elif kind is not Kind.each:
@@ -167,18 +167,16 @@ def _again(kind: Kind | None, any_code: bool, timeout: float) -> str:
     return shlex.join([*words, "--only"])
 
 
-def _list(report: Format, only: list[str]) -> str:
-    from wirecase.replay.gauntlet.choice import choose
-
+def _list(report: Format, faults: list[Fault]) -> str:
     if report is Format.json:
         from wirecase_cli.reports import gauntlet_json
 
-        return gauntlet_json.listing(choose(only))
+        return gauntlet_json.listing(faults)
     if report is not Format.terminal:
         raise UsageError("--list is printed as a table or as JSON: --format terminal|json")
     from wirecase_cli.reports import gauntlet_terminal, screen
 
-    return gauntlet_terminal.listing(choose(only), screen.of_stdout())
+    return gauntlet_terminal.listing(faults, screen.of_stdout())
 
 
 def _render(card: Card, report: Format, again: str, *, to_file: bool) -> str:

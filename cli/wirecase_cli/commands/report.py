@@ -16,6 +16,7 @@ from wirecase_cli import engine, output, running
 from wirecase_cli.commands import cutting
 from wirecase_cli.commands.options import Keylogs, Ports, Raw, Sources, Where, key_logs, named
 from wirecase_cli.reports import formats
+from wirecase_cli.reports.job import Job
 
 if TYPE_CHECKING:
     from wirecase.case.bundle import Facts, Staged
@@ -144,7 +145,7 @@ def _fill(staged: Staged, choice: cutting.Choice, reading: cutting.Reading) -> E
     shown = replace(made.diagnosis, sources=[replace(one, path=CASE) for one in made.diagnosis.sources])
     search = searching(_Removed(masks))
     for form in forms:
-        job = formats.Job(
+        job = Job(
             to_file=True,
             options=Options([str(staged.folder / CASE)], ports=list(reading.ports)),
             listener=listeners.get(form.name),

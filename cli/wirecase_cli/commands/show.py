@@ -115,7 +115,11 @@ def show(
             found = _list(options, wanted, limit if call is None else 1, progress, stop)
             if stop():
                 raise KeyboardInterrupt
-            rows = [] if connection is not None else _chosen(found, call=call, filtered=where is not None)
+            try:
+                rows = [] if connection is not None else _chosen(found, call=call, filtered=where is not None)
+            except UsageError:
+                _tell_failures(found, names, sources)  # such as a call's number given where a file is due
+                raise
             kept = (_HEX_ALL if everything else _HEX) if payloads else _GLIMPSE
             timelines = listing.timelines(
                 options, rows, found.diagnosis.findings, connections=[] if connection is None else [connection],
@@ -126,9 +130,7 @@ def show(
             picture = _picture(options, found, rows, connection, progress, stop) if windows else None
     if connection is not None and not timelines:
         raise UsageError(f"there is no connection {connection}: the capture has {found.diagnosis.connections}")
-    engine.rename(found.diagnosis, names, sources)
-    for failure in found.diagnosis.failures:
-        running.tell(failure)
+    _tell_failures(found, names, sources)
     output.stream_to_stdout(
         _drawn(found, timelines, picture, shape, payloads=payloads, secrets=secrets, everything=everything)
     )
@@ -176,6 +178,12 @@ def _list(
         if stop():
             raise KeyboardInterrupt from None
         raise
+
+
+def _tell_failures(found: CallList, names: list[str], sources: list[str]) -> None:
+    engine.rename(found.diagnosis, names, sources)
+    for failure in found.diagnosis.failures:
+        running.tell(failure)
 
 
 def _chosen(found: CallList, *, call: int | None, filtered: bool) -> list[CallRow]:

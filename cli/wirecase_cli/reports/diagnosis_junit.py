@@ -9,7 +9,7 @@ case that passed.
 from __future__ import annotations
 
 from wirecase.model import Diagnosis, Finding
-from wirecase_cli.reports import formats, hexview, junit, words
+from wirecase_cli.reports import hexview, job, junit, words
 from wirecase_cli.reports.escape import cut
 
 MAX_FINDINGS = 50
@@ -21,7 +21,7 @@ VERDICT = "verdict"
 
 def render(diagnosis: Diagnosis, *, fail_on: str = "error") -> str:
     """Return the report as XML text with a newline at its end."""
-    failing = formats.failing(fail_on)
+    failing = job.failing(fail_on)
     suites = [_suite(diagnosis, number, failing) for number in range(len(diagnosis.sources))]
     rest = _general(diagnosis, failing)
     if rest.cases:

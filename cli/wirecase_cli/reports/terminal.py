@@ -106,11 +106,8 @@ def _verdict(diagnosis: Diagnosis, arranged: outline.Outline) -> Iterator[Render
     symbol, style = _sign(diagnosis, arranged)
     yield Text()
     yield hanging(f"{symbol} ", text(safe(verdict.headline), "bold"), style)
-    if blast.calls and words.number(blast.calls) not in verdict.headline:
-        hit = f"{words.number(blast.calls)} of {words.plural(blast.of, 'call')} ({words.share(blast.share)})"
-        yield hanging("  Hit: ", text(hit))
     if blast.calls and (when := words.span(blast.first, blast.last)):
-        yield hanging("  From ", text(when))
+        yield hanging("  From " if " to " in when else "  At ", text(when))
     if blast.paths:
         more = len(blast.paths) - MAX_PATHS
         paths = [safe(path) for path in blast.paths[:MAX_PATHS]] + ([f"and {more} more"] if more > 0 else [])

@@ -11,7 +11,7 @@ from wirecase.model import Diagnosis, Finding
 
 if TYPE_CHECKING:
     from wirecase.picturing import Picture
-    from wirecase_cli.reports.formats import Job
+    from wirecase_cli.reports.job import Job
 
 MAX_HOPS = 8
 MAX_STREAMS = 16

@@ -45,11 +45,14 @@ def share(part: float) -> str:
 
 
 def span(first: int | None, last: int | None) -> str:
-    """Write a stretch of time in UTC, with the day once: empty if it is not known."""
+    """Write a stretch of time in UTC, with the day once; as one moment if both ends read alike, empty if unknown."""
     if first is None or last is None:
         return ""
-    end = times.clock(last) if times.day(first) == times.day(last) else f"{times.day(last)} {times.clock(last)}"
-    return f"{times.day(first)} {times.clock(first)} to {end} UTC ({times.duration(last - first)})"
+    start, end = f"{times.day(first)} {times.clock(first)}", f"{times.day(last)} {times.clock(last)}"
+    if start == end:
+        return f"{start} UTC"
+    shown = times.clock(last) if times.day(first) == times.day(last) else end
+    return f"{start} to {shown} UTC ({times.duration(last - first)})"
 
 
 def source(info: SourceInfo) -> str:

@@ -6,7 +6,7 @@ is the case's. They are held against those of the recording first: a case that t
 
 from __future__ import annotations
 
-import os
+import hashlib
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -26,6 +26,7 @@ from wirecase.case.plan import Plan
 from wirecase.case.redaction import Masks
 from wirecase.case.select import MOST_CALLS, Neighbours, Scout, Selection, findings_of, plan_of
 from wirecase.errors import InputError, UsageError, WirecaseError
+from wirecase.files import appearing
 from wirecase.model import Diagnosis, Finding
 from wirecase.pipeline import OnCall, Options, diagnose
 from wirecase.session.session import Session
@@ -248,24 +249,17 @@ def _finish(
                 held = comments.setdefault(shown.packet, [])
                 if text not in held and len(held) < _MOST_COMMENTS:
                     held.append(text)
-    handle, name = tempfile.mkstemp(prefix=f".{request.target.name}.", dir=request.target.parent)
-    try:
-        with os.fdopen(handle, "w+b") as target:
-            body.seek(0)
-            annotate(body, target, head, comments)
-            target.flush()
-            target.seek(0)
-            leaks = search(target, made.paths) if search is not None else ()
-            if leaks:
-                raise SecretFoundError(f"a removed secret is still in the case ({leaks[0]}): nothing was written")
-            target.seek(0)
-            size, digest = _digest(target)
-            os.fchmod(target.fileno(), 0o666 & ~_umask())
-        os.replace(name, request.target)
-    except BaseException:
-        if os.path.exists(name):
-            os.unlink(name)
-        raise
+    with appearing(request.target) as target:
+        body.seek(0)
+        annotate(body, target, head, comments)
+        target.flush()
+        target.seek(0)
+        leaks = search(target, made.paths) if search is not None else ()
+        if leaks:
+            raise SecretFoundError(f"a removed secret is still in the case ({leaks[0]}): nothing was written")
+        target.seek(0)
+        digest = hashlib.file_digest(target, "sha256").hexdigest()
+        size = target.tell()
     read = again.sources[0]
     read.path, read.digest, read.bytes = str(request.target), digest, size  # comments are no packets: the rest holds
     return Extracted(
@@ -277,20 +271,3 @@ def _finish(
 def sentence(manifest: Manifest) -> str:
     """Return what Wireshark shows first: one sentence for people."""
     return f"A case by wirecase {manifest['version']}: {manifest['headline']}"
-
-
-def _digest(file: IO[bytes]) -> tuple[int, str]:
-    import hashlib
-
-    found = hashlib.sha256()
-    size = 0
-    while piece := file.read(1 << 20):
-        found.update(piece)
-        size += len(piece)
-    return size, found.hexdigest()
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

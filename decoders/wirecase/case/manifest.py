@@ -27,7 +27,7 @@ def read_manifest(path: str) -> Manifest:
         raise InputError(f"{path}: cannot be opened: {error.strerror}") from error
     found = None if comments is None else parse(comments)
     if found is None:
-        raise InputError(f"{path}: is no case: its section header holds no manifest of {SCHEMA}")
+        raise InputError(f"{path}: is no case: it holds no manifest of {SCHEMA} (wirecase extract makes a case)")
     return found
 
 

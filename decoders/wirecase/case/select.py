@@ -91,7 +91,9 @@ def findings_of(found: Diagnosis, scout: Scout) -> list[Finding]:
         wanted = _first(found)
     one = by_id.get(wanted) or by_id.get(wanted.upper())
     if one is None:
-        raise UsageError(f"there is no finding {wanted}: " + (f"F1 to F{len(findings)}" if findings else "none at all"))
+        raise UsageError(
+            f"there is no finding {wanted}: " + (f"F1 to F{len(findings)}" if findings else "the capture shows none")
+        )
     return _with_chain(one, findings, by_id)
 
 

@@ -16,12 +16,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from wirecase.comparing.model import Clock, Direction, Latency, LegCall, Pair
+from wirecase.rules.leg_match import CLOCKS
 
 _WINDOW = 20_000_000
 """How close to each other proposals for the rough offset must lie, ns."""
 _ALIKE = 128
 """Calls of one kind that propose differences with each other."""
 _PROPOSALS = 200_000
+_AGREEING = 8
+"""So many calls that share neither id nor request must propose an offset that clocks should not have."""
 
 
 def rough_offset(front: Sequence[LegCall], back: Sequence[LegCall]) -> int | None:
@@ -37,6 +40,8 @@ def rough_offset(front: Sequence[LegCall], back: Sequence[LegCall]) -> int | Non
         count = bisect_right(proposals, value + _WINDOW) - i
         if count > best:
             best, at = count, i
+    if abs(proposals[at]) > CLOCKS and best < _AGREEING and not _share(front, back):
+        return None  # calls for the same path at other times are other calls, unless so many keep step
     return proposals[at]
 
 
@@ -45,6 +50,11 @@ def _keys(call: LegCall) -> Iterable[tuple[object, ...]]:
         yield (call.path, one)
     if call.mark.request is not None and call.mark.asked and call.mark.request[0] > 5:
         yield (call.path, "bytes", call.mark.request)
+
+
+def _share(front: Sequence[LegCall], back: Sequence[LegCall]) -> bool:
+    """Tell whether any call has an id, or a request, that one of the other leg has."""
+    return not {key for call in front for key in _keys(call)}.isdisjoint(key for call in back for key in _keys(call))
 
 
 def _unique(front: Sequence[LegCall], back: Sequence[LegCall]) -> list[int]:

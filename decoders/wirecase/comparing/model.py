@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from wirecase.model import ConnectionRef, Damage, Diagnosis, Evidence, Excerpt, Mark, Severity, SourceInfo
+from wirecase.model import ConnectionRef, Damage, Evidence, Excerpt, Mark, Severity, SourceInfo
 from wirecase.rules.leg_match import CallPrint
 from wirecase.session.call import How
 
@@ -232,5 +232,3 @@ class Comparison:
     interrupted: bool = False
     failures: list[str] = field(default_factory=list)
     damaged: list[Damage] = field(default_factory=list)
-    diagnoses: list[Diagnosis] = field(default_factory=list)
-    """What `diagnose` says about each capture."""

@@ -245,7 +245,6 @@ def _told(
         only_front=singles[0][:_CALLS], only_back=singles[1][:_CALLS],
         interrupted=any(capture.diagnosis.interrupted for capture in captures),
         failures=[text for capture in captures for text in capture.diagnosis.failures],
-        diagnoses=[capture.diagnosis for capture in captures],
     )  # fmt: skip
     found.headline = headline(found, len(lost))
     return found

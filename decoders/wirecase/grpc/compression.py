@@ -142,10 +142,6 @@ class _ZstdAdapter:
         return b"".join(parts)
 
 
-KNOWN = frozenset((b"gzip", b"deflate", b"zstd"))
-"""Encodings that can be checked here."""
-
-
 def open_decoder(encoding: bytes) -> _Decompressor | None:
     """Return a decompressor for a grpc-encoding, or None if it is not one that can be taken off here."""
     if encoding == b"gzip":

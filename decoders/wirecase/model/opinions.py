@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from wirecase.model.report import ConnectionRef
+from wirecase.model.words import ConnectionRef
 
 
 @dataclass(slots=True)

@@ -6,20 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from wirecase.model.sources import Damage, SourceInfo
-from wirecase.model.words import Certainty, Link, RetrySafe, Severity, Who
+from wirecase.model.words import Certainty, ConnectionRef, Link, RetrySafe, Severity, Who
 
 if TYPE_CHECKING:
     from wirecase.model.opinions import CrossCheck, LogReport
-
-
-@dataclass(slots=True, frozen=True)
-class ConnectionRef:
-    """How a report names a connection."""
-
-    index: int
-    client: str
-    """``addr:port``, IPv6 in brackets."""
-    server: str
 
 
 @dataclass(slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 CLIENT = 0
@@ -9,6 +10,17 @@ CLIENT = 0
 SERVER = 1
 """Index of the side that accepted it."""
 SIDE_NAMES: tuple[Literal["client"], Literal["server"]] = ("client", "server")
+
+
+@dataclass(slots=True, frozen=True)
+class ConnectionRef:
+    """How a report names a connection."""
+
+    index: int
+    client: str
+    """``addr:port``, IPv6 in brackets."""
+    server: str
+
 
 Severity = Literal["error", "warning", "info"]
 Link = Literal["stream", "connection", "leg", "moment", "server"]

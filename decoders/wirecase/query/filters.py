@@ -207,7 +207,7 @@ class _Parser:
     def _error(self, message: str, at: int | None = None) -> UsageError:
         place = min(self._pos if at is None else at, len(self._text))
         before, after = self._text[max(place - _SHOWN, 0) : place], self._text[place : place + _SHOWN]
-        return UsageError(_printable(f"filter, column {place + 1}: {message}: {before} ^ {after}".rstrip()))
+        return UsageError(_printable(f"filter, column {place + 1}: {message} (at the ^ in: {before}^{after})"))
 
 
 def _printable(text: str) -> str:

@@ -83,7 +83,8 @@ def _named(text: str, names: tuple[str, ...], what: str) -> int:
         return number(text)
     name = text.upper().replace("-", "_")
     if name not in names:
-        raise ValueProblem(f"{_shown(text)} is no {what}{hint(name, names)}")
+        wanted = hint(name, names) or f": write its number or its name, such as {names[-1]}"
+        raise ValueProblem(f"{_shown(text)} is no {what}{wanted}")
     return names.index(name)
 
 

@@ -18,7 +18,7 @@ COMPRESSION = "gRPC compression.md"
 _FAILURES = {
     "corrupt": "does not inflate",
     "short": "ends before its compressed data does",
-    "crc": "inflates, but its checksum does not fit",
+    "crc": "inflates to data that its checksum does not fit",
     "trailing": "has bytes behind the end of its compressed data",
 }
 

@@ -60,8 +60,8 @@ def _stall(call: Call, side: int, starved: Mark, until: int, scope: str) -> Matc
         "came",
         explanation=f"The {sender} sent all that the {scope} window allowed ({where}) and owes more; the {receiver} "
         f"gave no WINDOW_UPDATE for {span(waited)}, until the call ended. The windows were recomputed from the "
-        f"SETTINGS and updates in the capture. The {receiver} does not read: a slow or blocked consumer, or an "
-        "implementation that forgets to give the window back.",
+        f"SETTINGS and updates in the capture. Most often the {receiver} does not read: a slow or blocked consumer, or "
+        "an implementation that forgets to give the window back.",
         evidence=point(starved, f"the frame that took the {scope} window to 0", side=side),
         details={
             "by": receiver,

@@ -301,6 +301,8 @@ def _blame(first: Finding, told: list[Finding]) -> str:
     guessed = (finding for finding in told if finding.link in INFERRED)
     if sure == "certain" and any(finding.link == "moment" or finding.call is not None for finding in guessed):
         sure = "probable"  # connections that were refused afterwards take nothing from it
+    if sure == "certain" and {"client", "server"} <= set(first.who):
+        sure = "probable"  # what happened is certain, which end is to blame for it is not on the wire
     return f"Most likely at fault{'' if sure == 'certain' else f' ({sure})'}: {_who(first)}{_at(first)}."
 
 
@@ -342,6 +344,9 @@ def _clean(run: Run, unseen: list[str]) -> str:
     total = sum(run.protocols.values())
     if total:
         return f"No HTTP/2 could be read on {_counted(total, 'TCP connection')}: nothing can be said about gRPC."
+    if run.left_out:
+        none = "The only TCP connection is not" if run.left_out == 1 else f"None of {run.left_out:,} TCP connections is"
+        return f"{none} of the host that was asked for: nothing can be said."
     return "No TCP connection is in the input: nothing can be said."
 
 

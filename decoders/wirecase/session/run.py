@@ -113,5 +113,7 @@ class Run:
     """(leg behind, leg before) of calls seen on both sides of a proxy: `wirecase.rules.leg_match.CallPrint`."""
     leg_refs: Mapping[int, ConnectionRef] = field(default_factory=dict)
     """The connections of `leg_pairs`, by their index."""
+    left_out: int = 0
+    """Connections that are not of the host that was asked for."""
     other_calls: Counter[str] = field(default_factory=Counter)
     """Calls of ``grpc-web`` and ``connect``, which are named and not judged."""

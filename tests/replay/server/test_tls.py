@@ -94,5 +94,6 @@ def test_a_reset_sends_no_close_notify(serve: Serve, tls: Callable[[Alpn], Tls])
     with grpc.secure_channel(f"localhost:{server.address[1]}", credentials) as channel:
         answer = ask(channel, call.path, requests(call))
     assert answer.code.name == "UNAVAILABLE"
-    assert "reset" in answer.details.lower()
+    # A client that was just writing hears of a reset as EPIPE.
+    assert any(word in answer.details.lower() for word in ("reset", "broken pipe"))
     assert server.stop().connections[0].closed_by == "server-rst"

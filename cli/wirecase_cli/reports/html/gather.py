@@ -10,8 +10,8 @@ from wirecase.model import Diagnosis, Finding
 from wirecase.picturing import Picture, picture
 from wirecase.query import CallRow, row_of
 from wirecase.session.call import Call
-from wirecase_cli.reports.formats import Job
 from wirecase_cli.reports.html.picture import LIMITS
+from wirecase_cli.reports.job import Job
 
 MOST_CALLS = 20_000
 """Calls in the table: 20,000 take 2 MB and open at once. Those with findings come first where there are more."""

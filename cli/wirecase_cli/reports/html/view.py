@@ -16,7 +16,6 @@ MOST_CONSEQUENCES = 40
 MOST_EVIDENCE = 4
 MOST_MEMBERS = 4
 """Findings of one story whose decisive evidence stands open."""
-MOST_TEXT = 2_400
 
 
 @dataclass(slots=True)

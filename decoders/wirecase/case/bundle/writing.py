@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import tempfile
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +25,7 @@ from wirecase.case.bundle.model import (
     parse_manifest,
 )
 from wirecase.errors import InputError, WirecaseError
+from wirecase.files import appearing, usual_mode
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest time that a zip can say."""
@@ -71,18 +71,9 @@ class Staged:
 
 def pack(staged: Staged, target: Path) -> None:
     """Write the staged files as a zip to `target`, which appears when it is whole."""
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            with zipfile.ZipFile(file, "w") as archive:
-                for each in staged.names:
-                    _pack_one(archive, staged.folder / each)
-            os.fchmod(file.fileno(), 0o666 & ~_umask())
-        os.replace(name, target)
-    except BaseException:
-        if os.path.exists(name):
-            os.unlink(name)
-        raise
+    with appearing(target) as file, zipfile.ZipFile(file, "w") as archive:
+        for each in staged.names:
+            _pack_one(archive, staged.folder / each)
 
 
 def _pack_one(archive: zipfile.ZipFile, path: Path) -> None:
@@ -115,16 +106,16 @@ def place(staged: Staged, target: Path) -> None:
     Files in it that are not of the earlier bundle are left alone.
     """
     if not target.exists():
-        os.chmod(staged.folder, 0o777 & ~_umask())
+        os.chmod(staged.folder, usual_mode(0o777))
         for each in staged.names:
-            os.chmod(staged.folder / each, 0o666 & ~_umask())
+            os.chmod(staged.folder / each, usual_mode())
         os.rename(staged.folder, target)
         return
     for stale in _listed(target) - set(staged.names):
         if (target / stale).is_file() and not (target / stale).is_symlink():
             (target / stale).unlink()
     for each in [*staged.names[1:], MANIFEST]:
-        os.chmod(staged.folder / each, 0o666 & ~_umask())
+        os.chmod(staged.folder / each, usual_mode())
         os.replace(staged.folder / each, target / each)
 
 
@@ -141,9 +132,3 @@ def _listed(folder: Path) -> set[str]:
 def _digest(path: Path) -> tuple[int, str]:
     with path.open("rb") as file:
         return path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -130,11 +130,6 @@ class Cell:
         return self.result.summary
 
     @property
-    def surprise(self) -> bool:
-        """Nobody expects that of a client."""
-        return self.word in SURPRISES
-
-    @property
     def fails(self) -> bool:
         """It counts against the client: a failure that is not known, or a known one that is none any more."""
         return self.outcome == ("pass" if self.known_failing else "fail")

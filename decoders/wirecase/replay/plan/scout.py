@@ -192,7 +192,7 @@ def _by_finding(found: Diagnosis, scout: Scout, name: str) -> Choice:
     one = next((one for one in found.findings if one.id.lower() == name.lower()), None)
     if one is None:
         many = len(found.findings)
-        raise UsageError(f"there is no finding {name}: " + (f"F1 to F{many}" if many else "none at all"))
+        raise UsageError(f"there is no finding {name}: " + (f"F1 to F{many}" if many else "the capture shows none"))
     if one.connection is None:
         raise CannotReplayError(f"{one.id} {one.rule} cannot be replayed: it stands on no connection")
     _refuse([one])

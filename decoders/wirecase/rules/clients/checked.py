@@ -1,6 +1,7 @@
 """Which clients were seen to say of which rule's faults what is written here.
 
-Made by ``tests/fidelity/run_sees.py --write``, which lets the current version of each client meet the faults live.
+The table is generated: ``tests/fidelity/run_sees.py --write`` lets the current version of each client meet the faults
+live and writes it anew. It is not edited by hand.
 """
 
 from __future__ import annotations

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
-
 from peer import DONE, OPEN, message
 
-from livebench.faults.messages import GZIP, ONE, PACKED, body
+from livebench.faults.messages import GZIP, ONE, PACKED, body, gzipped
 from livebench.server import Fault, Line
 
 
@@ -60,7 +58,7 @@ FAULTS = (
     Fault(
         "healthy-gzip-two",
         "two of them",
-        body(PACKED, message(gzip.compress(b"x" * 999, mtime=0), 1), extra=GZIP),
+        body(PACKED, message(gzipped(b"x" * 999), 1), extra=GZIP),
         kind="server-stream",
         control=True,
     ),
