@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from livebench import clients, sees, session
@@ -14,6 +15,7 @@ from livebench.faults import BY_NAME
 
 from wirecase.model import ClientSees
 from wirecase.rules import ALL_RULES
+from wirecase.rules.clients import checked
 from wirecase.rules.clients.checked import CHECKED, marked
 from wirecase.rules.clients.table import CURRENT
 
@@ -135,6 +137,18 @@ def test_only_what_was_seen_of_the_current_version_is_marked_as_checked() -> Non
     remembered = ClientSees("grpc-js", CURRENT["grpc-js"], "INTERNAL", "…", False)
     assert [row.checked for row in marked(rule, [ROW, older, remembered])] == [True, False, False]
     assert [row.checked for row in marked("no-such-rule", [ROW])] == [False]
+
+
+def test_the_table_is_what_its_writer_makes_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = tmp_path / "checked.py"
+    text = Path(checked.__file__).read_text()
+    copy.write_text(text.replace(': "x', ': ".'))
+    monkeypatch.setattr(sees, "_CHECKED", copy)
+    rows = [
+        sees.Row(client, "", rule, "error", "", "", "equal", ()) for client, rules in CHECKED.items() for rule in rules
+    ]
+    sees.write(rows)
+    assert copy.read_text() == text
 
 
 def test_the_versions_that_rows_name_are_those_of_the_driver_clients() -> None:

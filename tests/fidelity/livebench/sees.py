@@ -139,12 +139,12 @@ def write(rows: Sequence[Row]) -> None:
     for row in rows:
         if row.verdict == "equal" and (row.client, row.rule) not in wrong:
             right.setdefault(DRIVER.get(row.client, row.client), set()).add(row.rule)
-    listed = "".join(
-        f"    {json.dumps(name)}: frozenset(\n        (\n"
-        + "".join(f'            "{rule}",\n' for rule in sorted(rules))
-        + "        )\n    ),\n"
-        for name, rules in sorted(right.items())
+    names = sorted(right)
+    columns = "".join(f"    {json.dumps(name)},\n" for name in names)
+    table = "".join(
+        f'    "{rule}": "{"".join("x" if rule in right[name] else "." for name in names)}",\n'
+        for rule in sorted(set().union(*right.values()))
     )
-    head, mark, rest = _CHECKED.read_text().partition("CHECKED: dict[str, frozenset[str]] = {")
-    _, end, tail = rest.partition('}\n"""Client')
-    _CHECKED.write_text(f"{head}{mark}\n{listed}{end}{tail}")
+    head, mark, rest = _CHECKED.read_text().partition("_CLIENTS = (\n")
+    _, end, tail = rest.partition('}\n"""By rule')
+    _CHECKED.write_text(f"{head}{mark}{columns})\n_SEEN = {{\n{table}{end}{tail}")

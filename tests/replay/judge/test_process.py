@@ -80,6 +80,7 @@ def test_crashes(client, crashed):
 
 
 def test_what_an_event_loop_only_logs_is_no_crash():
+    # As asyncio logs it: grpclib's protocol raises NotImplementedError on an event that it does not know.
     logged = (
         b"Fatal error: protocol.data_received() call failed.\nprotocol: <P object>\ntransport: <T fd=6>\n"
         b"Traceback (most recent call last):\n  File x\nKeyError: 1\n\n"

@@ -147,6 +147,8 @@ def _archive(path: str, folder: Path) -> Bundle:
                 there = {
                     one.name: _unpack(archive, infos[one.name], folder, one) for one in entries if one.name in infos
                 }
+        # What zipfile raises on damaged and strange archives: NotImplementedError for encryption, and for a compression
+        # method or a version that it does not know.
         except (
             zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, struct.error,
             KeyError, IndexError, OverflowError,
