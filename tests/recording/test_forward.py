@@ -12,6 +12,7 @@ import time
 import pytest
 from proxying import drain, echo, proxy, reset, server
 
+from wirecase.sources.live.poller import ERR, HUP, Poller
 from wirecase.sources.live.ring import Kind, Slot
 from wirecase.sources.live.targets import Targets
 
@@ -112,6 +113,46 @@ def test_a_reset_of_the_client_is_one_for_the_server() -> None:
         assert over.wait(5)
         assert ended == ["rst"]
         assert [(one.kind, one.side) for one in rig.until(Kind.closed) if one.kind == Kind.rst] == [(Kind.rst, 0)]
+
+
+@pytest.mark.parametrize("gone", [0, 1])
+def test_what_meets_a_reset_is_told_before_it(gone: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One side resets, the other one has just begun to send: nobody takes that, but it was on the wire."""
+    goes_on, wait = threading.Event(), Poller.wait
+
+    def held(self: Poller, seconds: float) -> list[tuple[int, int]]:
+        end = time.monotonic() + seconds
+        while True:
+            goes_on.wait()
+            found = wait(self, 0)
+            if found or time.monotonic() > end:
+                return sorted(found, key=lambda one: not one[1] & (ERR | HUP))
+            time.sleep(0.001)
+
+    monkeypatch.setattr(Poller, "wait", held)
+    goes_on.set()
+    far: list[socket.socket] = []
+
+    def wait_for_the_end(sock: socket.socket) -> None:
+        sock.sendall(b"hello")
+        far.append(sock)
+        over.wait(5)
+
+    over = threading.Event()
+    with server(wait_for_the_end) as target, proxy(target) as rig:
+        client = rig.connect()
+        assert client.recv(5) == b"hello"
+        ends = [client, far[0]]
+        goes_on.clear()
+        time.sleep(0.01)  # until the loop stands still
+        reset(ends[gone])
+        ends[not gone].sendall(b"a call begins")
+        goes_on.set()
+        told = rig.until(Kind.closed)
+        over.set()
+    assert [(Kind(one.kind).name, one.side) for one in told[-3:]] == [("data", not gone), ("rst", gone), ("closed", 0)]
+    assert rig.stream(not gone).endswith(b"a call begins")
+    client.close()
 
 
 def test_a_server_that_refuses_shows_as_a_reset() -> None:

@@ -18,6 +18,8 @@ from wirecase.sources.live.ring import Kind, Slot
 _TICK = 0.25
 _GRACE = 1.0
 """Seconds in which what was sent before a RST may still be delivered."""
+_LAST_READS = 16
+"""Reads at most of what nobody takes any more: a socket's receive buffer holds no more than that."""
 _BLOCKED_NS = 1_000_000_000
 """After this time a side that takes nothing is noted as blocked."""
 _GREETING = 10.0
@@ -266,10 +268,33 @@ class Forwarder(Entrance):
             self._bury(link)
         return done
 
+    def _last_words(self, half: Half) -> None:
+        """Note what `half` has sent by the time of a reset: nobody takes it any more, but it was on the wire.
+
+        A call that begins in that moment fails, and only these bytes show it. That they end says nothing: reading a
+        socket that was reset ends like one that was closed.
+        """
+        link, side = half.link, half.side
+        for _ in range(_LAST_READS):
+            view = None if half.ended or link.lost[side] else self._ring.room(RECEIVE, LEAST)
+            if view is None:
+                return
+            try:
+                count = half.recv_into(view)
+            except OSError:  # nothing more, or the reset
+                return
+            if not count:
+                return
+            self._traffic[side] += count
+            self._ring.commit(Kind.data, side, link.number, time.time_ns(), count)
+
     def _reset_by(self, half: Half) -> None:
         """`half` is gone: its peer gets a RST, once it has what was sent before."""
         link, peer = half.link, half.peer
         begun = link.stage not in (Stage.greeting, Stage.securing_client, Stage.securing_server)
+        if link.stage is Stage.open:
+            self._last_words(half)
+            self._last_words(peer)
         self._tell(link, Kind.rst, half.side)
         self._greeting.pop(link, None)
         self._forget(half)
