@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from captured import ACK, FIN, PSH, RST, SYN, Capture, Connection, findings, rules
-from h2_bytes import data, message, rst
+from h2_bytes import data, goaway, message, rst, window_update
 
 CLIENT, SERVER = 0, 1
 
@@ -102,6 +102,30 @@ def test_a_reset_with_nothing_open_is_information() -> None:
     (found,) = findings(connection, "tcp-reset")
     assert (found.severity, found.details["by"]) == ("info", "client")
     assert not rules(connection)
+
+
+def test_a_reset_of_an_idle_server_that_says_no_goaway_endangers_the_next_call() -> None:
+    connection = Capture().connect().hello().call()
+    connection.rst(SERVER)
+    (found,) = findings(connection, "tcp-reset")
+    assert (found.severity, found.details["open_streams"]) == ("warning", 0)
+    assert "GOAWAY" in found.explanation
+
+
+def test_a_reset_of_an_idle_server_behind_its_goaway_is_information() -> None:
+    connection = Capture().connect().hello().call()
+    connection.server(goaway(1, 0))
+    connection.rst(SERVER)
+    (found,) = findings(connection, "tcp-reset")
+    assert (found.severity, found.details["open_streams"]) == ("info", 0)
+
+
+def test_a_reset_of_an_idle_server_is_information_where_a_goaway_may_be_missing() -> None:
+    connection = Capture().connect().hello().call()
+    connection.seq[SERVER] += 17
+    connection.server(window_update(0, 1)).rst(SERVER)
+    (found,) = findings(connection, "tcp-reset")
+    assert found.severity == "info"
 
 
 def test_a_reset_that_cuts_calls_is_told_by_the_calls() -> None:

@@ -139,25 +139,31 @@ def check_reset(session: Session) -> Iterator[Match]:
     who = SIDE_NAMES[side]
     count = session.h2.open_at_end_count
     told = any(session.rules_fired.get(rule) for rule in ("stream-no-response", "stream-stalled", "goaway-race"))
-    cut = count > 0 and side == SERVER and not told and session.calls_seen > 0 and session.roles != "guess"
+    in_use = side == SERVER and session.calls_seen > 0 and session.roles != "guess"
+    unannounced = in_use and not count and not session.h2.goaways and not blind(session)
+    if count:
+        loss = "Calls that were open are lost."
+    elif unannounced:
+        loss = (
+            "No call was open, and no GOAWAY sent the client elsewhere (RFC 9113 §6.8): a call that it begins before it "
+            "has noticed fails, maybe without a byte on the wire."
+        )
+    else:
+        loss = "No call was open, so none was lost; processes that exit with unread input close like this."
     streams: list[tuple[int, Mark | None]] = list(session.h2.open_at_end)
     yield Match(
-        severity="warning" if cut else "info",
+        severity="warning" if (in_use and count and not told) or unannounced else "info",
         certainty=sure(session),
         who=["server", "proxy", "network"] if side == SERVER else ["client", "network"],
         title=f"The {who} reset the TCP connection"
         + (f" with {count:,} streams open" if count else " with no stream open"),
-        explanation=f"TCP RST came from the {who}'s side and no FIN before it. "
-        + (
-            "Calls that were open are lost."
-            if count
-            else "No call was open, so none was lost; processes that exit with unread input close like this."
-        ),
+        explanation=f"TCP RST came from the {who}'s side and no FIN before it. {loss}",
         evidence=point(mark, f"TCP RST from the {who}", side=side),
         details={"by": who, "open_streams": count},
         retry_safe="unknown",
         retry_why="A reset does not say what was processed.",
-        fix="Look at the log of the side that reset, and for devices between that do so in its name.",
+        fix="Look at the log of the side that reset, and for devices between that do so in its name."
+        + (" Let it send GOAWAY and FIN; let clients retry calls that were never sent." if unannounced else ""),
         key=side,
         stream=streams[0][0] if streams else None,
         streams=streams[1:],
@@ -250,7 +256,7 @@ RULES: tuple[Rule, ...] = (
         "tcp-reset",
         "The connection was reset",
         "A TCP RST without a FIN before it.",
-        ("RFC 9293 §3.5.3",),
+        ("RFC 9293 §3.5.3", "RFC 9113 §6.8"),
         "session",
         check_reset,
     ),
