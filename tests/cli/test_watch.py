@@ -240,7 +240,7 @@ class TestScreen:
         connection.close()
         watch = Watch(Setup(Options(["-"])))
         watch.live = pipeline = LivePipeline(Options(["-"]))
-        pipeline.feed(capture._batch())
+        pipeline.feed(capture.batch())
         pipeline.settle()
         out = io.StringIO()
         console = Console(file=out, force_terminal=True, width=200, height=50, color_system=None)

@@ -7,9 +7,12 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
+from captured import ACK, MS, PSH, Capture
+from h2_bytes import PING, frame
 
-from wirecase.pipeline import Options, diagnose
-from wirecase.recording.entries import Messages
+from wirecase.http2.facts import ControlFrame
+from wirecase.pipeline import Options, Pipeline, diagnose
+from wirecase.recording.entries import COST, Messages
 from wirecase.recording.flight import Listener
 from wirecase.recording.kept import KeptConnection
 from wirecase.recording.rewriting import write
@@ -79,3 +82,26 @@ def test_messages_are_found_at_any_cut(step: int) -> None:
         starts.append(starts[-1] + 5 + len(one))
     assert list(messages.starts) == starts
     assert messages.at == len(data)
+
+
+def test_a_flood_that_comes_at_one_moment_is_kept_in_bounded_room() -> None:
+    capture = Capture()
+    connection = capture.connect().hello()
+    pings = b"".join(frame(PING, payload=number.to_bytes(8, "big")) for number in range(3500))
+    for _ in range(6):
+        connection.packet(0, PSH | ACK, pings)
+        capture.now -= MS  # all of them within one moment
+    sizes: list[int] = []
+
+    class Watched(KeptConnection):
+        def frame(self, frame: ControlFrame) -> None:
+            super().frame(frame)
+            sizes.append(len(self.control))
+            if len(sizes) % 5000 == 0:
+                assert self.size == sum(len(one.data) + COST for one in self.control)
+
+    pipeline = Pipeline(Options([]), record=Watched)
+    pipeline.feed(capture.batch())
+    pipeline.settle()
+    assert len(sizes) > 21_000
+    assert max(sizes) == 4096

@@ -28,7 +28,7 @@ def schema(*, client_streams: bool = False, server_streams: bool = False) -> Sch
 
 def found(talk: Connection, known: Schema) -> Diagnosis:
     pipeline = Pipeline(Options([], schema=known))
-    pipeline.feed(talk.capture._batch())
+    pipeline.feed(talk.capture.batch())
     diagnosis = pipeline.finish([], [], interrupted=False)
     assert not [one for one in diagnosis.findings if "defect" in one.details]
     assert not diagnosis.accounting.unbalanced
@@ -173,5 +173,5 @@ def test_bombs_are_not_inflated_without_end() -> None:
         talk.server(data(1, message(bomb, 1)))
     talk.trailers().close()
     pipeline = Pipeline(Options([], schema=schema(server_streams=True)))
-    pipeline.feed(talk.capture._batch())
+    pipeline.feed(talk.capture.batch())
     assert pipeline.log.looks.left > -(8 << 20)

@@ -44,10 +44,11 @@ class Capture:
     def diagnose(self, options: Options | None = None) -> Diagnosis:
         pipeline = Pipeline(options or Options([]))
         if self.packets:
-            pipeline.feed(self._batch())
+            pipeline.feed(self.batch())
         return pipeline.finish([], [], interrupted=False)
 
-    def _batch(self) -> PacketBatch:
+    def batch(self) -> PacketBatch:
+        """All packets."""
         sizes = [min(len(packet), self.snaplen) for _, packet in self.packets]
         blob = b"".join(packet[: self.snaplen] for _, packet in self.packets)
         starts = [sum(sizes[:i]) for i in range(len(sizes))]

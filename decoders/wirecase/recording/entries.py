@@ -80,7 +80,8 @@ class Messages:
 class KeptStream:
     """One stream."""
 
-    __slots__ = ("begins", "done", "ended", "entries", "forgotten", "messages", "number", "pinned", "size", "spent")
+    __slots__ = ("answered", "begins", "done", "ended", "entries", "forgotten", "messages", "number", "pinned", "size",
+                 "spent")  # fmt: skip
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -90,6 +91,8 @@ class KeptStream:
         self.done = 0
         """When it closed, capture time; 0 while it is open."""
         self.pinned = False
+        self.answered = False
+        """The server has sent a frame on it other than unpadded DATA."""
         self.messages: list[Messages | None] = [None, None]
         self.begins = [0, 0]
         """Offset in each side's body of the first byte that is kept."""

@@ -10,6 +10,7 @@ whole messages are forgotten from its beginning on.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Literal
 
 from wirecase.case.headers import complete, fault_of, faulty_field, fragments, reframe
@@ -204,11 +205,10 @@ class KeptConnection:
         if not pending or self.given_up:
             return
         stream = self._stream(frame.stream)
-        answered = any(one.kind == "frame" and one.side == SERVER for one in stream.entries)
         kind = block.get(b"content-type") or b""
         grpc = not kind or kind.startswith(b"application/grpc")
         late = self.session.h2.halves[side].joined_late
-        fields = block.fields if late else complete(block, side, frame.stream, answered=answered, grpc=grpc)[0]
+        fields = block.fields if late else complete(block, side, frame.stream, answered=stream.answered, grpc=grpc)[0]
         fault = fault_of(self.session.h2.violations, frame)
         coded = literal(fields, late=late)
         if fault is not None:
@@ -260,6 +260,7 @@ class KeptConnection:
 
     def _add(self, stream: KeptStream, entry: Entry) -> None:
         stream.entries.append(entry)
+        stream.answered |= entry.kind == "frame" and entry.side == SERVER
         size = len(entry.data) + COST
         stream.size += size
         self.size += size
@@ -270,7 +271,9 @@ class KeptConnection:
         self.control.append(entry)
         self.size += len(entry.data) + COST
         if len(self.control) > _MOST_CONTROL:
-            self.prune(self.control[len(self.control) // 2].time)
+            # By order, not by time: a flood comes at one moment.
+            middle = self.control[len(self.control) // 2].order
+            self._forget_control(lambda one: one.order < middle)
 
     def _half_closed(self, stream: KeptStream, side: int, time: int, *, ended: bool) -> None:
         if ended:
@@ -301,10 +304,13 @@ class KeptConnection:
 
     def prune(self, before: int) -> None:
         """Forget what the connection itself said before a time, except what still counts."""
+        self._forget_control(lambda one: one.time < before)
+
+    def _forget_control(self, is_old: Callable[[Entry], bool]) -> None:
         kept: deque[Entry] = deque()
         lasting = 0
         for entry in self.control:
-            old = entry.time < before
+            old = is_old(entry)
             if old and entry.type == WINDOW_UPDATE and len(entry.data) == 13:
                 self.credit[entry.side] += int.from_bytes(entry.data[9:], "big") & MAX_WINDOW
             elif (

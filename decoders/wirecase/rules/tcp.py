@@ -145,8 +145,8 @@ def check_reset(session: Session) -> Iterator[Match]:
         loss = "Calls that were open are lost."
     elif unannounced:
         loss = (
-            "No call was open, and no GOAWAY sent the client elsewhere (RFC 9113 §6.8): a call that it begins before it "
-            "has noticed fails, maybe without a byte on the wire."
+            "No call was open, and no GOAWAY sent the client elsewhere (RFC 9113 §6.8): a call that it begins before "
+            "it has noticed fails, maybe without a byte on the wire."
         )
     else:
         loss = "No call was open, so none was lost; processes that exit with unread input close like this."
