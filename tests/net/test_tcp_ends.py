@@ -53,6 +53,16 @@ def test_reset_outside_of_the_window_is_no_end(run: Any, offset: int) -> None:
     assert one.data[1].endswith(b"goes on")
 
 
+def test_reset_far_ahead_of_a_peer_whose_acknowledgements_were_not_seen_counts(run: Any) -> None:
+    talk = Talk().handshake()
+    for _ in range(100):
+        talk.packet(0, payload=bytes(1000))  # more than the window of the SYN-ACK
+    talk.packet(0, talk.sent[0] + 500_000, flags=RST)
+    client = only(run(talk)).connection.sides[0]
+    assert client.rst is not None
+    assert client.bad_rsts == 0
+
+
 def test_reset_ahead_of_the_stream_that_its_sender_ignores_is_no_end(run: Any) -> None:
     talk = Talk(step=5_000_000).handshake()
     for _ in range(5):

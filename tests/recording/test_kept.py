@@ -8,14 +8,17 @@ from pathlib import Path
 
 import pytest
 from captured import ACK, MS, PSH, Capture
-from h2_bytes import PING, frame
+from h2_bytes import PING, frame, settings
 
+from wirecase.case.pcapng import section
 from wirecase.http2.facts import ControlFrame
 from wirecase.pipeline import Options, Pipeline, diagnose
 from wirecase.recording.entries import COST, Messages
 from wirecase.recording.flight import Listener
-from wirecase.recording.kept import KeptConnection
+from wirecase.recording.kept import RAW, KeptConnection
 from wirecase.recording.rewriting import write
+from wirecase.recording.transcript import Flow
+from wirecase.recording.writer import Blocks
 from wirecase.session.session import Session
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
@@ -30,14 +33,14 @@ NAMES = sorted(
 )
 
 
-def _rules(path: str) -> tuple[dict[int, set[str]], dict[int, KeptConnection]]:
+def _rules(path: str | Path) -> tuple[dict[int, set[str]], dict[int, KeptConnection]]:
     kept: dict[int, KeptConnection] = {}
 
     def record(session: Session) -> KeptConnection:
         kept[session.index] = one = KeptConnection(session)
         return one
 
-    found = diagnose(Options([path]), record=record, listen=lambda one, inner: Listener(kept[one.index], inner))
+    found = diagnose(Options([str(path)]), record=record, listen=lambda one, inner: Listener(kept[one.index], inner))
     rules: dict[int, set[str]] = defaultdict(set)
     for finding in found.findings:
         for place in finding.occurrences:
@@ -57,7 +60,7 @@ def _written(kept: KeptConnection) -> set[str]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_written_shows_what_was_found(name: str) -> None:
-    rules, kept = _rules(str(FIXTURES / name / "capture.pcapng"))
+    rules, kept = _rules(FIXTURES / name / "capture.pcapng")
     for index, one in kept.items():
         silent = {"tcp-peer-silent", "grpc-deadline"} if name == "tcp-peer-silent" else set()
         assert _written(one) - silent == rules[index] - silent, f"connection {index}, as it came"
@@ -105,3 +108,26 @@ def test_a_flood_that_comes_at_one_moment_is_kept_in_bounded_room() -> None:
     pipeline.settle()
     assert len(sizes) > 21_000
     assert max(sizes) == 4096
+
+
+@pytest.mark.parametrize("how", ["fin", "rst"])
+@pytest.mark.parametrize("greets", ["first", "last"])
+def test_garbage_is_kept_with_what_says_that_it_is(greets: str, how: str, tmp_path: Path) -> None:
+    """Far more of it than is kept; the server's few bytes stay, whenever they come."""
+    file = tmp_path / "garbage.pcapng"
+    blocks = Blocks()
+    flow = Flow(blocks, "127.0.0.1:4000", "127.0.0.1:5000")
+    flow.opened(1)
+    flow.established(2)
+    if greets == "first":
+        flow.data(1, 3, memoryview(settings()))
+    for number in range(20):
+        flow.data(0, 4 + number, memoryview(b"\xa5\x5a" * 25_000))
+    if greets == "last":
+        flow.data(1, 50, memoryview(settings()))
+    getattr(flow, how)(0, 60)
+    file.write_bytes(section((), "wirecase") + blocks.take())
+    rules, kept = _rules(file)
+    assert "h2-bad-preface" in rules[0]
+    assert _written(kept[0]) == rules[0]
+    assert kept[0].size < 2 * RAW

@@ -80,6 +80,21 @@ def test_a_preface_with_wrong_bytes() -> None:
     assert findings(connection, "goaway-error")[0].caused_by == found.id
 
 
+def test_a_hole_behind_the_first_bytes_does_not_hide_a_wrong_preface() -> None:
+    connection = Capture().connect().client(b"\xa5" * 100).server(settings())
+    connection.seq[0] += 5000
+    connection.client(b"\xa5" * 100).server(goaway(0, 1)).fin(1).fin(0)
+    (found,) = findings(connection, "h2-bad-preface")
+    assert found.certainty == "probable"
+
+
+def test_a_hole_in_front_of_the_first_bytes_hides_a_wrong_preface() -> None:
+    connection = Capture().connect()
+    connection.seq[0] += 24
+    connection.client(b"\xa5" * 100).server(settings()).fin(1).fin(0)
+    assert not findings(connection, "h2-bad-preface")
+
+
 def test_plaintext_to_a_tls_port() -> None:
     for answer in (TLS_ALERT, b"HTTP/1.1 400 Bad Request\r\n\r\nThe plain HTTP request was sent to HTTPS port"):
         connection = answered(answer)

@@ -37,7 +37,8 @@ def is_copy(half: Half, packet: Packet) -> bool:
 def is_acceptable_reset(half: Half, packet: Packet, offset: int) -> bool:
     """Judge a reset as its receiver would (RFC 9293 §3.10.7.4, §3.10.7.3 for the answer to a SYN).
 
-    A reset that cannot be judged, because the receiver was not heard yet, counts as acceptable.
+    A reset that cannot be judged, because the receiver was not heard yet or not of late (its peer has sent more than
+    it is known to take), counts as acceptable.
     """
     peer = half.peer
     if half.isn is None and peer.isn is not None and half.packets == 1 and not peer.next and peer.packets:
@@ -45,6 +46,8 @@ def is_acceptable_reset(half: Half, packet: Packet, offset: int) -> bool:
     if half.acked < 0 or peer.window < 0:
         return True
     window = peer.window << MAX_SCALE if peer.scale is None else peer.window
+    if half.next > half.acked + window:
+        return True
     return half.acked <= offset <= half.acked + window or offset in (half.next, half.fin, half.fin + 1)
 
 

@@ -35,7 +35,7 @@ from wirecase.recording.entries import COST, Entry, KeptStream, Messages, litera
 from wirecase.session.session import Session
 
 RAW = 256 << 10
-"""Bytes of a connection up to which they are kept as they came."""
+"""Bytes of a connection up to which they are kept as they came; where it is no HTTP/2, of each side."""
 _MOST_CONTROL = 4096
 """Frames of the connection itself that are kept."""
 _MOST_LASTING = 64
@@ -56,6 +56,7 @@ class KeptConnection:
         """Bytes of memory, roughly."""
         self.raw: list[Entry] | None = []
         self._raw_size = 0
+        self._raw_sizes = [0, 0]
         self.control: deque[Entry] = deque()
         self.finished: list[KeptStream] = []
         """Streams that have closed and were not asked for yet."""
@@ -90,20 +91,22 @@ class KeptConnection:
         raw = self.raw
         if raw is None:
             return
-        if self._raw_size > RAW and entry.kind in ("data", "hole"):
-            if self.is_framed:
-                self.forget_raw()
-                return
-            # What is no HTTP/2 shows what it is at its beginning: of the rest only the length is kept.
+        if self._raw_size > RAW and self.is_framed and entry.kind in ("data", "hole"):
+            self.forget_raw()
+            return
+        if self._raw_sizes[entry.side] > RAW and entry.kind in ("data", "hole"):
+            # What is no HTTP/2 shows what it is at each side's beginning: of the rest only the length is kept.
             entry.length, entry.data = entry.length + len(entry.data), b""
             entry.kind = "hole"
             if raw[-1].kind == "hole" and raw[-1].side == entry.side:
                 raw[-1].length += entry.length
                 return
         raw.append(entry)
-        self._raw_size += len(entry.data) + COST
-        self.size += len(entry.data) + COST
-        if self._raw_size > 2 * RAW:
+        size = len(entry.data) + COST
+        self._raw_sizes[entry.side] += size
+        self._raw_size += size
+        self.size += size
+        if self._raw_size > 4 * RAW:
             self.give_up()
 
     @property
@@ -113,7 +116,7 @@ class KeptConnection:
         first = session.first_bytes[CLIENT]
         answer = session.first_bytes[SERVER]
         halves = session.h2.halves
-        whole = first is None or halves[CLIENT].preface is None or first.data.startswith(PREFACE)
+        whole = first is None or not session.from_start or first.data.startswith(PREFACE)
         framed = answer is None or halves[SERVER].joined_late or answer.data[3:4] == bytes((SETTINGS,))
         return session.protocol == "h2" and whole and framed
 

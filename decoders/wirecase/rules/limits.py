@@ -26,14 +26,12 @@ DEFAULT_MAX_FRAME = 16384
 def whole(session: Session, side: int) -> bool:
     """Tell whether every byte that `side` sent is in the capture, with its frame boundaries."""
     half = session.h2.halves[side]
-    return (
-        session.from_start
-        and not _headless(session, side)
-        and not session.one_direction
-        and not session.side(side).missing
-        and not half.gaps
-        and half.synced
-    )
+    return begun(session, side) and not session.side(side).missing and not half.gaps and half.synced
+
+
+def begun(session: Session, side: int) -> bool:
+    """Tell whether the first bytes that `side` sent are in the capture."""
+    return session.from_start and not _headless(session, side) and not session.one_direction
 
 
 def _headless(session: Session, side: int) -> bool:

@@ -10,6 +10,7 @@ from wirecase.rules.base import Match, Rule, point, show
 from wirecase.rules.limits import (
     HTTP1_METHODS,
     PREFACE,
+    begun,
     first_end,
     looks_like_frame,
     looks_like_http1_request,
@@ -111,15 +112,16 @@ def check_http1(session: Session) -> Iterator[Match]:
 def check_bad_preface(session: Session) -> Iterator[Match]:
     """The client of an HTTP/2 server does not begin with the preface."""
     client, server, sent, got = _heads(session)
-    if not _from_start(session, CLIENT) or client[: len(PREFACE)] == PREFACE[: len(client)] or looks_like_tls(client):
+    first = sent is not None and sent.mark.offset == 0 and begun(session, CLIENT)
+    if not first or client[: len(PREFACE)] == PREFACE[: len(client)] or looks_like_tls(client):
         return
-    if session.h2.upgraded or session.client.missing:
+    http1 = looks_like_http1_request(client)
+    if session.h2.upgraded or (http1 and session.client.missing):  # the hole may hold an upgrade
         return
     near = client.startswith(b"PRI * HTTP/2")
     if not near and not (got is not None and looks_like_frame(server) and server[3:4] in (b"\x04", b"\x07")):
         return
     line = client.split(b"\r\n", 1)[0][:60].decode("latin-1")
-    http1 = looks_like_http1_request(client)
     asks = http1 and b"\r\nupgrade: h2c" in client.lower()
     shown = client[: len(PREFACE)].decode("latin-1")
     yield Match(
