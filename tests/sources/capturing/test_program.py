@@ -56,6 +56,20 @@ class TestArguments:
             CaptureProgram(fake(tmp_path, "tcpdump", ""), Wish(("a", "b")))
 
 
+class TestStopping:
+    @pytest.mark.parametrize(("name", "waits"), [("tcpdump", True), ("dumpcap", False)])
+    def test_tcpdump_gets_what_the_kernel_still_holds(self, name: str, waits: bool, tmp_path: Path) -> None:
+        body = (
+            "signal.signal(signal.SIGINT, lambda *_: os._exit(0))\n"
+            "os.write(1, b'begun')\ntime.sleep(0.6)\nos.write(1, b' late')\ntime.sleep(60)"
+        )
+        program = CaptureProgram(fake(tmp_path, name, body), EVERY)
+        assert os.read(program.output, 5) == b"begun"
+        program.stop()
+        program.stop()
+        assert output(program) == (b" late" if waits else b"")
+
+
 class TestWords:
     @pytest.mark.parametrize(
         ("name", "lines", "dropped"),

@@ -24,6 +24,9 @@ BUFFER = 64
 _KEPT = 32
 _PATIENCE = 5.0
 """Seconds that a child has to end after it was asked to."""
+_LATE = 1.1
+"""Seconds after which tcpdump has every packet that was captured: the kernel hands packets over block by block, a block
+that is not full after a second (libpcap's timeout, pcap(3)). What tcpdump has not got when it ends is lost."""
 _DUMPCAP_DROPS = re.compile(r"Packets received/dropped on interface .*?: (\d+)/(\d+) ")
 _TCPDUMP_DROPS = re.compile(r"(\d+) packets? dropped by (kernel|interface)")
 _RIGHTS = re.compile(r"permission|not permitted|privilege|denied", re.IGNORECASE)
@@ -70,6 +73,7 @@ class CaptureProgram:
             reason = getattr(error, "strerror", None) or error
             hint = f": {remedy(tool)}" if isinstance(error, PermissionError) else ""
             raise CaptureError(f"{shown(tool.path)} cannot be started: {reason}{hint}") from error
+        self._stopping: threading.Timer | None = None
         self._listener = threading.Thread(target=self._listen, name="wirecase-capture", daemon=True)
         self._listener.start()
 
@@ -91,7 +95,14 @@ class CaptureProgram:
                 self._process.send_signal(signal.SIGUSR1)
 
     def stop(self) -> None:
-        """Ask it to end: it writes what it holds, and closes its output."""
+        """Ask it to end, once it has all that was captured by now: it writes what it holds, and closes its output."""
+        if self._stopping is None and self.running:
+            wait = _LATE if self.tool.name == "tcpdump" else 0.0
+            self._stopping = threading.Timer(wait, self._interrupt)
+            self._stopping.daemon = True
+            self._stopping.start()
+
+    def _interrupt(self) -> None:
         if self.running:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(signal.SIGINT)
