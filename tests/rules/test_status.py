@@ -127,6 +127,15 @@ def test_deadline_by_reset_by_close_and_by_status() -> None:
     assert codes["grpclib"] == "DEADLINE_EXCEEDED"
 
 
+def test_an_answer_behind_the_client_s_reset_is_late_and_no_answer() -> None:
+    call = Exchange().ask(grpc_timeout="500m").answer(message(b"one")).wait(500).reset(CLIENT, 8)
+    found = call.wait(1500).data(SERVER, message(b"two")).trailers().matches()
+    (late,) = found["grpc-deadline"]
+    assert late.details["after_messages"] == 1
+    assert late.details["late_ms"] == pytest.approx(1500, abs=20)
+    assert "late, not lost" in late.explanation
+
+
 def test_an_early_cancel_is_no_deadline() -> None:
     assert "grpc-deadline" not in Exchange().ask(grpc_timeout="5S").wait(500).reset(CLIENT, 8).matches()
     assert "grpc-deadline" not in Exchange().ask().wait(500).reset(CLIENT, 8).matches()

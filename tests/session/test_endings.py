@@ -206,14 +206,47 @@ def test_other_reset_behind_a_complete_answer_is_told() -> None:
     assert (ending.reset.side, ending.reset.code) == (CLIENT, 3)
 
 
-def test_end_in_flight_behind_the_client_s_reset_is_complete() -> None:
-    script = answering(message(b"x")).client(rst(1, 8))
-    script.server(script.peers[SERVER].headers(1, TRAILERS, END_STREAM))
-    done = both(http2(script))
+def _crossed(code: int, behind: float) -> Decoded:
+    """An answer whose trailers come so many seconds behind the client's reset."""
+    script = answering(message(b"x"))
+    talk = Conversation().open().play(script).send(CLIENT, rst(1, code))
+    talk.wait(behind - 0.002)  # the reset and its acknowledgement have taken two milliseconds
+    return both(talk.send(SERVER, script.peers[SERVER].headers(1, TRAILERS, END_STREAM)).fin(CLIENT, SERVER))
+
+
+@pytest.mark.parametrize(("code", "behind"), [(8, 1.5), (8, 0.0011), (0, 0.05), (2, 0.05)])
+def test_an_end_behind_the_client_s_reset_came_too_late(code: int, behind: float) -> None:
+    call = _crossed(code, behind).call
+    ending, late = call.ending, call.stream.late
+    assert ending is not None
+    assert (ending.how, ending.by, ending.reset and ending.reset.code) == ("rst", CLIENT, code)
+    assert (call.response_complete, call.status_text, call.trailers) == (False, None, None)
+    assert late is not None
+    assert late.mark.time - ending.mark.time == int(behind * 1e9)
+    assert call.response_body is not None
+    assert call.response_body.messages == 1
+
+
+@pytest.mark.parametrize("code", [0, 8])
+def test_an_end_beside_a_reset_that_says_done_is_complete(code: int) -> None:
+    done = _crossed(code, 0.0005)
+    assert done.log.statuses == {b"0": 1}
     for call in done.log.suspicious:
         assert call.ending is not None
         assert call.ending.how == "trailers"
-        assert call.ending.reset is not None
+
+
+def test_messages_behind_the_client_s_reset_came_too_late() -> None:
+    script = answering(message(b"x"))
+    talk = Conversation().open().play(script).send(CLIENT, rst(1, 8)).wait(1)
+    rest = data(1, message(b"y") * 3), script.peers[SERVER].headers(1, TRAILERS, END_STREAM)
+    call = both(talk.send(SERVER, *rest).fin(CLIENT, SERVER)).call
+    assert call.response_body is not None
+    assert (call.response_body.messages, call.stream.data_bytes[SERVER]) == (1, 6)
+    mark = call.stream.last_mark(SERVER)
+    assert mark is not None
+    assert call.ending is not None
+    assert mark.time < call.ending.mark.time
 
 
 def test_the_first_of_two_resets_counts() -> None:

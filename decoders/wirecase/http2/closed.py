@@ -10,14 +10,17 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from wirecase.http2.events import StreamEvents
-from wirecase.http2.facts import Http2Facts, Stream
+from wirecase.http2.facts import ControlFrame, Http2Facts, Stream
 from wirecase.http2.ordinary import Exchange
+from wirecase.model import CLIENT, SERVER
 
 if TYPE_CHECKING:
     from wirecase.http2.kept import Kept
 
 _RECENT = 256
 """Closed streams that are remembered."""
+_DISORDER_NS = 1_000_000
+"""Packets of both directions this close may stand in a capture in the wrong order."""
 
 
 class ClosedStreams:
@@ -87,6 +90,18 @@ class ClosedStreams:
         for stream_id, closed in self.recent.items():
             self._let_go(stream_id, closed)
         self.recent.clear()
+
+
+def came_too_late(stream: Stream, frame: ControlFrame) -> bool:
+    """Tell whether a frame of the server, and so what is in it, came to a client that had reset the stream.
+
+    The client ignores it (RFC 9113 §5.1); wherever on its way it was captured, the reset was not the answer to it. Only
+    where the two are close may the capture have changed their order.
+    """
+    time = frame.mark().time
+    return frame.side == SERVER and any(
+        one.side == CLIENT and time - one.excerpt.mark.time > _DISORDER_NS for one in stream.resets
+    )
 
 
 def in_flight(stream: Stream, side: int) -> bool:

@@ -221,7 +221,7 @@ class Stream:
     __slots__ = (
         "before_headers", "bodies", "call", "data_bytes", "data_frames", "ended", "ended_by", "ending", "exchange",
         "headers", "id",
-        "last", "opened", "padded", "resets", "seen_start", "starved", "windows",
+        "last", "late", "opened", "padded", "resets", "seen_start", "starved", "windows",
     )  # fmt: skip
 
     def __init__(self, stream_id: int, opened: Mark, windows: list[int]) -> None:
@@ -248,6 +248,10 @@ class Stream:
         self.ending: list[Excerpt | None] = [None, None]
         """The frame that carried END_STREAM."""
         self.resets: list[Reset] = []
+        self.late: Excerpt | None = None
+        """The frame with the server's END_STREAM where that came to a client that had reset the stream before.
+
+        Nothing of what came so late is told otherwise: not its headers, its bytes, its end."""
         self.last: list[tuple[Marks, int] | None] = [None, None]
         """(marks, stream offset) of a side's last byte of DATA or, if that came later, its last HEADERS frame."""
         self.before_headers: list[tuple[Marks, int] | None] = [None, None]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from wirecase.http2 import connection
 from wirecase.http2.blocks import HeaderBlocks
-from wirecase.http2.closed import ClosedStreams, in_flight
+from wirecase.http2.closed import ClosedStreams, came_too_late, in_flight
 from wirecase.http2.early import EarlyFrames
 from wirecase.http2.events import StreamEvents
 from wirecase.http2.facts import (
@@ -192,7 +192,7 @@ class StreamTable:
         if old is not None:
             if in_flight(old, side):
                 self._count_highest(frame)
-                return old
+                return self._unless_late(old, frame)
             facts.violate("closed-stream", side, stream_id, frame.excerpt(), frame="HEADERS")
             return None
         certain = facts.windows_known and not half.gaps
@@ -337,13 +337,21 @@ class StreamTable:
         old = self._recall(stream_id)
         if old is not None:
             if in_flight(old, side):
-                return old
+                return self._unless_late(old, frame)
             self.facts.violate("closed-stream", side, stream_id, frame.excerpt(), frame="DATA")
             return None
         opener = CLIENT if stream_id % 2 else SERVER
         if stream_id <= facts.halves[opener].highest_stream and facts.windows_known:
             return None  # closed long ago and forgotten
         return self._open_early(side, stream_id, "DATA", frame.excerpt())
+
+    def _unless_late(self, stream: Stream, frame: ControlFrame) -> Stream | None:
+        """Return a stream that closed lately, unless the frame is none of it any more."""
+        if not came_too_late(stream, frame):
+            return stream
+        if frame.flags & END_STREAM and stream.late is None:
+            stream.late = frame.excerpt()
+        return None
 
     def end_stream(self, stream: Stream, side: int, kind: int, excerpt: Excerpt | None) -> None:
         """Take END_STREAM of `side`, carried by a frame of type `kind`."""

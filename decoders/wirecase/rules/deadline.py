@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from wirecase.grpc import status as s
 from wirecase.http2.facts import error_name
-from wirecase.model import CLIENT, SERVER, SIDE_NAMES, Certainty
+from wirecase.model import CLIENT, SERVER, SIDE_NAMES, Certainty, Evidence
 from wirecase.rules import clients
 from wirecase.rules.base import Match, Rule, point, show
 from wirecase.rules.calls import is_grpc_call, plural, request_context
@@ -71,6 +71,19 @@ def _silence(call: Call) -> str:
     return f" The server's last frame on the stream came {span(seconds(last, call.ending.mark))} before the end."
 
 
+def _late_answer(call: Call) -> tuple[str, list[Evidence], dict[str, float]]:
+    """Return what is to be said of an answer that came behind the client's reset: a sentence, its bytes, its delay."""
+    last, ending = call.stream.late, call.ending
+    if last is None or ending is None or ending.how != "rst":
+        return "", [], {}
+    late = seconds(ending.mark, last.mark)
+    return (
+        f" The server's answer ended {span(late)} after that: late, not lost.",
+        [show(last, "the server ends its answer, too late", role="context")],
+        {"late_ms": round(late * 1000, 3)},
+    )
+
+
 def _deadline(call: Call) -> Iterator[Match]:
     if not is_grpc_call(call):
         return
@@ -94,6 +107,7 @@ def _by_client(call: Call, met: Met) -> Match:
         how = f"reset the stream ({name})"
         evidence = [show(ending.reset.excerpt, f"RST_STREAM {name} by the client")]
     body = call.response_body
+    late, late_evidence, late_details = _late_answer(call)
     return Match(
         severity="warning",
         certainty="certain",
@@ -101,10 +115,10 @@ def _by_client(call: Call, met: Met) -> Match:
         title=f"Deadline exceeded: the client gave up after {span(met.elapsed)} (grpc-timeout {span(met.timeout)})",
         explanation=(
             f"The request allowed {span(met.timeout)}; {span(met.elapsed)} after it the client {how}. By then "
-            f"{_progress(call)}.{_silence(call)} That the time ran out is certain; whether the server was slow or the "
-            "deadline too short is not on the wire."
+            f"{_progress(call)}.{_silence(call)}{late} That the time ran out is certain; whether the server was slow "
+            "or the deadline too short is not on the wire."
         ),
-        evidence=[*evidence, *request_context(call)],
+        evidence=[*evidence, *late_evidence, *request_context(call)],
         details={
             "timeout_ms": round(met.timeout * 1000, 3),
             "elapsed_ms": round(met.elapsed * 1000, 3),
@@ -113,6 +127,7 @@ def _by_client(call: Call, met: Met) -> Match:
             "error_code": ending.reset.code if ending is not None and ending.reset is not None else None,
             "after_messages": body.messages if body is not None else 0,
             "response_headers": call.response is not None,
+            **late_details,
         },
         client_sees=clients.deadline(headers=call.response is not None),
         retry_safe="unknown",
