@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -116,6 +117,29 @@ def test_a_case_comes_of_it(rig: Callable[..., Rig], tmp_path: Path) -> None:
     assert "http-error-with-body" in _faults(found)
     assert found.calls.total == 1
     assert outcome.findings[0]["path"] == "/pkg.Service/Broken"
+
+
+def test_the_same_fault_twice_is_two_cases_one_for_each(rig: Callable[..., Rig], tmp_path: Path) -> None:
+    it = rig()
+    talk = Talk()
+    times = []
+    for _ in range(2):
+        talk.call("/pkg.Service/Get", bytes(2000))
+        talk.page("/pkg.Service/Broken")
+        it.feed(talk)
+        it.feed(talk, 5.0)
+    assert len(it.maker.jobs) == 2
+    for job in it.maker.jobs:
+        outcome = make(job, Making(str(tmp_path)))
+        assert outcome.case is not None, outcome.why
+        found = diagnose(Options([outcome.case]))
+        assert found.calls.total == 1
+        (fault,) = [one for one in found.findings if one.rule == "http-error-with-body"]
+        times.append(fault.time or 0)
+        assert [one["time"] for one in outcome.findings if one["rule"] == fault.rule] == [fault.time]
+        moment = datetime.datetime.fromtimestamp(times[-1] / NS, datetime.UTC)
+        assert Path(outcome.case).name.startswith(moment.strftime("%Y%m%dT%H%M%S"))
+    assert times[1] - times[0] >= 5 * NS
 
 
 def test_a_stream_that_is_open_for_long_is_cut_at_messages(rig: Callable[..., Rig]) -> None:

@@ -145,3 +145,46 @@ def test_over_http(server: http.server.ThreadingHTTPServer) -> None:
     with pytest.raises(InputError) as caught:
         open_sources(["http://127.0.0.1:1/a.pcap?token=secret"])
     assert "secret" not in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_libraries_do_not_talk_in_between() -> None:
+    program = (
+        "import logging; from wirecase.sources.remote import listed; listed('memory://nothing*');"
+        "logging.getLogger('gcsfs.retry').warning('noise'); logging.getLogger('other').warning('heard')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stderr == "heard\n"
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A bucket of a server that speaks S3's protocol, with two captures in it."""
+    moto = pytest.importorskip("moto.server", reason="moto is not installed (pip install 'moto[server]')")
+    s3fs = pytest.importorskip("s3fs", reason="s3fs is not installed (pip install 'wirecase[remote]')")
+    served = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    served.start()
+    host, port = served.get_host_and_port()
+    environment = {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_ACCESS_KEY_ID": "anyone", "AWS_SECRET_ACCESS_KEY": "anything",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }  # fmt: skip
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    s3fs.S3FileSystem.clear_instance_cache()
+    system = s3fs.S3FileSystem(endpoint_url=environment["AWS_ENDPOINT_URL"])
+    system.mkdir("captures")
+    for i, name in enumerate(("late", "early")):
+        with system.open(f"captures/ring/{name}.pcap", "wb") as file:
+            file.write(pcap(packets(3, start=(T0 + (1, 0)[i] * 100) * NS)))
+    yield "s3://captures"
+    s3fs.S3FileSystem.clear_instance_cache()
+    served.stop()
+
+
+def test_over_s3(bucket: str) -> None:
+    opened = open_sources([f"{bucket}/ring/"])
+    assert [batch.first_number for _, batch in opened.batches()] == [1, 1]
+    assert [source.info.path for source in opened.sources] == [f"{bucket}/ring/early.pcap", f"{bucket}/ring/late.pcap"]
+    assert [source.info.packets for source in opened.sources] == [3, 3]
+    with pytest.raises(InputError, match=r"s3://captures/none\.pcap: cannot be opened: no such file"):
+        open_sources([f"{bucket}/none.pcap"])

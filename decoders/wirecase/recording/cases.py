@@ -14,9 +14,13 @@ from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wirecase.errors import WirecaseError
+from wirecase.model import Finding, Occurrence
+
+if TYPE_CHECKING:
+    from wirecase.case.select import Selection
 
 MOST_WAITING = 32
 TASKS = 100
@@ -154,7 +158,6 @@ def make(job: Job, making: Making) -> Outcome:
     """Make one case."""
     from wirecase.case.extract import Request, extract
     from wirecase.case.redact import Policy, Redactor, searching
-    from wirecase.case.select import Selection
     from wirecase.pipeline import Options, diagnose
 
     rules = sorted({rule for rule, _ in job.named})
@@ -163,17 +166,18 @@ def make(job: Job, making: Making) -> Outcome:
     )
     try:
         found = diagnose(Options([job.ring], keylogs=making.keylogs, ports=making.ports))
-        wanted = [one for one in found.findings if (one.rule, one.stream) in job.named]
+        wanted = [one for one in found.findings if any((one.rule, place.stream) in job.named for place in _places(one))]
         wanted = wanted or [one for one in found.findings if one.rule in rules]
         if not wanted:
             outcome.why = "what is in the ring does not show the fault"
             return outcome
         roots = [one for one in wanted if one.id in found.verdict.root_causes]
         chosen = (roots or wanted)[0]
-        name = f"{_moment(chosen.time)}-{job.number:04d}-{chosen.rule}.pcapng"
+        selection, time = _selected(chosen, {stream for _, stream in job.named if stream})
+        name = f"{_moment(time)}-{job.number:04d}-{chosen.rule}.pcapng"
         masks = Redactor(Policy())
         request = Request(
-            [job.ring], Path(making.folder) / name, Selection(chosen.id), making.ports, command="wirecase record",
+            [job.ring], Path(making.folder) / name, selection, making.ports, command="wirecase record",
             keylogs=making.keylogs,
         )  # fmt: skip
         made = extract(request, masks, search=searching(masks))
@@ -187,6 +191,25 @@ def make(job: Job, making: Making) -> Outcome:
         for one in made.findings
     ]
     return outcome
+
+
+def _places(one: Finding) -> list[Occurrence]:
+    """Return where a finding was met; it names the first place itself where there is no other."""
+    return one.occurrences or [Occurrence(None, one.stream, one.call, one.path, None, one.time)]
+
+
+def _selected(chosen: Finding, streams: set[int]) -> tuple[Selection, int | None]:
+    """Return what the case is to show, and when that was.
+
+    The ring may hold older calls with the same fault, of which there is a case already: they are left out.
+    """
+    from wirecase.case.select import Selection
+
+    here = [place for place in _places(chosen) if place.stream in streams]
+    if not here or len(here) == len(_places(chosen)):
+        return Selection(chosen.id), chosen.time
+    times = [place.time for place in here if place.time is not None]
+    return Selection(where=lambda call, _: call.stream.id in streams), min(times, default=chosen.time)
 
 
 def _reason(error: Exception) -> str:

@@ -24,7 +24,7 @@ class Numbers:
 
 HELP = {
     "calls": "gRPC calls that have ended, by outcome",
-    "findings": "Findings, by rule and severity",
+    "findings": "What findings count (calls, connections; frames of a flood), by rule and severity",
     "connections": "Connections that were accepted",
     "connections_open": "Connections that are open",
     "bytes": "Bytes that were passed on, by the side that sent them",

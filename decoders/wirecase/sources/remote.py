@@ -15,6 +15,8 @@ EXTRA = "pip install 'wirecase[remote]'"
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*(::[a-z][a-z0-9+.-]*)*://", re.IGNORECASE)
 _NETWORK = ("http", "https", "s3", "s3a", "gs", "gcs")
 """What the extra brings; other addresses need a package of their own."""
+_TALKATIVE = ("aiobotocore", "aiohttp", "asyncio", "botocore", "fsspec", "gcsfs", "google", "s3fs")
+"""Loggers of packages behind it."""
 
 
 def is_remote(path: str) -> bool:
@@ -88,6 +90,7 @@ def _file_system(path: str) -> tuple[Any, str]:
         from fsspec.core import url_to_fs
     except ImportError:
         raise InputError(f"{public(path)}: remote captures need fsspec: {EXTRA}") from None
+    _hush()
     try:
         found: tuple[Any, str] = url_to_fs(path)
     except ImportError as error:
@@ -96,6 +99,16 @@ def _file_system(path: str) -> tuple[Any, str]:
     except Exception as error:
         raise InputError(f"{public(path)}: cannot be opened: {_plain(error)}") from error
     return found
+
+
+def _hush() -> None:
+    """Let what fails be told once, by us: without a handler Python prints the warnings of libraries as they come."""
+    import logging
+
+    for name in _TALKATIVE:
+        logger = logging.getLogger(name)
+        if not logger.handlers:
+            logger.addHandler(logging.NullHandler())
 
 
 def _plain(error: Exception) -> str:
