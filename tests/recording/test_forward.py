@@ -118,12 +118,14 @@ def test_a_reset_of_the_client_is_one_for_the_server() -> None:
 @pytest.mark.parametrize("gone", [0, 1])
 def test_what_meets_a_reset_is_told_before_it(gone: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """One side resets, the other one has just begun to send: nobody takes that, but it was on the wire."""
-    goes_on, wait = threading.Event(), Poller.wait
+    goes_on, stands, wait = threading.Event(), threading.Event(), Poller.wait
 
     def held(self: Poller, seconds: float) -> list[tuple[int, int]]:
         end = time.monotonic() + seconds
         while True:
-            goes_on.wait()
+            if not goes_on.is_set():
+                stands.set()
+                goes_on.wait()
             found = wait(self, 0)
             if found or time.monotonic() > end:
                 return sorted(found, key=lambda one: not one[1] & (ERR | HUP))
@@ -144,7 +146,7 @@ def test_what_meets_a_reset_is_told_before_it(gone: int, monkeypatch: pytest.Mon
         assert client.recv(5) == b"hello"
         ends = [client, far[0]]
         goes_on.clear()
-        time.sleep(0.01)  # until the loop stands still
+        assert stands.wait(5)
         reset(ends[gone])
         ends[not gone].sendall(b"a call begins")
         goes_on.set()

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from captured import ACK, MS, PSH, Capture
-from h2_bytes import PING, frame, settings
+from h2_bytes import CONTINUATION, HEADERS, PING, frame, settings, settings_ack
 
 from wirecase.case.pcapng import section
 from wirecase.http2.facts import ControlFrame
+from wirecase.http2.sync import PREFACE
 from wirecase.pipeline import Options, Pipeline, diagnose
 from wirecase.recording.entries import COST, Messages
 from wirecase.recording.flight import Listener
@@ -131,3 +132,21 @@ def test_garbage_is_kept_with_what_says_that_it_is(greets: str, how: str, tmp_pa
     assert "h2-bad-preface" in rules[0]
     assert _written(kept[0]) == rules[0]
     assert kept[0].size < 2 * RAW
+
+
+def test_a_header_block_without_end_stands_where_it_began(tmp_path: Path) -> None:
+    """Written behind the FIN that followed it, it would be no part of the stream."""
+    file = tmp_path / "continuation.pcapng"
+    blocks = Blocks()
+    flow = Flow(blocks, "127.0.0.1:4000", "127.0.0.1:5000")
+    flow.opened(1)
+    flow.established(2)
+    flow.data(0, 3, memoryview(PREFACE + settings() + settings_ack()))
+    flow.data(1, 4, memoryview(settings() + settings_ack()))
+    flow.data(0, 5, memoryview(frame(HEADERS, stream=1, payload=b"\x83") + frame(CONTINUATION, stream=1) * 30_000))
+    flow.fin(0, 6)
+    file.write_bytes(section((), "wirecase") + blocks.take())
+    rules, kept = _rules(file)
+    assert rules[0] == {"h2-continuation-flood"}
+    assert kept[0].raw is None
+    assert _written(kept[0]) == rules[0]

@@ -70,6 +70,8 @@ class KeptConnection:
         """DATA of forgotten streams, by who sent it."""
         self.pending: list[list[ControlFrame]] = [[], []]
         self._pending_size = [0, 0]
+        self._pending_order = [0, 0]
+        """Where a header block that is not whole stands among the entries."""
         self._open_data: list[tuple[KeptStream, Entry] | None] = [None, None]
         self.forgotten_streams = 0
 
@@ -147,6 +149,8 @@ class KeptConnection:
         if pending and not (kind == CONTINUATION and frame.stream == pending[0].stream):
             self._abandon(side)
         if kind in _BLOCKS:
+            if not self.pending[side]:
+                self._pending_order[side] = self._next()
             if len(pending) < _MOST_PENDING and self._pending_size[side] < RAW:
                 self.pending[side].append(frame)
                 self._pending_size[side] += len(frame.payload) + 9
@@ -245,9 +249,9 @@ class KeptConnection:
             self._add(self._stream(frame.stream), self.raw_frame(frame))
 
     def raw_frame(self, frame: ControlFrame) -> Entry:
-        """Return a frame as it came."""
+        """Return a frame of a header block that is not whole, as it came."""
         data = header_bytes(len(frame.payload), frame.kind, frame.flags, frame.stream) + frame.payload
-        return Entry(self._next(), frame.mark().time, frame.side, "frame", data)
+        return Entry(self._pending_order[frame.side], frame.mark().time, frame.side, "frame", data)
 
     # ---- keeping -----------------------------------------------------------------------------------------------
 

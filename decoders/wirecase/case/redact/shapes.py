@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from wirecase.case.redact.ledger import is_filler
@@ -24,6 +25,8 @@ class Shape(NamedTuple):
     stop: int
 
 
+_SHORT = 256
+"""Bytes of a text up to which what was found in it is remembered."""
 _PREFIXED: tuple[tuple[str, bytes], ...] = (
     ("aws-key", rb"(?:AKIA|ASIA|ABIA|ACCA|AROA|AIDA)[0-9A-Z]{16}"),
     ("gcp-key", rb"AIza[0-9A-Za-z_-]{35}"),
@@ -152,11 +155,15 @@ def _randoms(data: bytes) -> Iterator[Shape]:
             yield Shape("random", *match.span())
 
 
-def find_shapes(data: bytes, *, random: bool = True) -> list[Shape]:
+def find_shapes(data: bytes, *, random: bool = True) -> Sequence[Shape]:
     """Return what looks like a secret, in order of place; fillers are left out.
 
     Without `random`, tokens that only look drawn at random are not told: for ids that are meant to be seen.
     """
+    return _find(data, random) if len(data) > _SHORT else _find_again(bytes(data), random)
+
+
+def _find(data: bytes, random: bool) -> Sequence[Shape]:
     found: list[Shape] = []
     for kind, pattern in _PATTERNS:
         found += [Shape(kind, *match.span()) for match in pattern.finditer(data)]
@@ -173,3 +180,7 @@ def find_shapes(data: bytes, *, random: bool = True) -> list[Shape]:
         if not is_filler(data[shape.start : shape.stop]):
             kept.append(shape)
     return kept
+
+
+_find_again = lru_cache(maxsize=4096)(_find)
+"""The same, remembered: the fields of many calls are alike."""
