@@ -10,6 +10,8 @@ from wirecase.http2.facts import DATA
 
 COST = 160
 """Bytes of memory that an entry costs beside its data, roughly."""
+STREAM_COST = 1200
+"""The same of a stream beside its entries."""
 _NO_TABLE = b"\x20"
 """A table of size 0, which satisfies whatever size the other side has asked for (RFC 7541 §4.2, §6.3)."""
 _STATIC = {
@@ -86,7 +88,7 @@ class KeptStream:
     def __init__(self, number: int) -> None:
         self.number = number
         self.entries: deque[Entry] = deque()
-        self.size = 0
+        self.size = STREAM_COST
         self.ended = [False, False]
         self.done = 0
         """When it closed, capture time; 0 while it is open."""

@@ -161,10 +161,9 @@ class KeptConnection:
         if not frame.stream:
             self._add_control(entry)
             return
-        if kind == RST_STREAM and frame.stream not in self.streams:
-            self._add_control(entry)  # of a stream that is forgotten, or was never open
-            return
-        if kind == WINDOW_UPDATE and frame.stream not in self.streams:
+        if frame.stream not in self.streams and kind != DATA:  # of a stream that is forgotten, or was never open
+            if kind != WINDOW_UPDATE:
+                self._add_control(entry)
             return
         stream = self._stream(frame.stream)
         self._add(stream, entry)
@@ -263,6 +262,7 @@ class KeptConnection:
         stream = self.streams.get(number)
         if stream is None:
             stream = self.streams[number] = KeptStream(number)
+            self.size += stream.size
         return stream
 
     def _add(self, stream: KeptStream, entry: Entry) -> None:
