@@ -25,6 +25,9 @@ INTERRUPTED = 130
 _READS_WHOLE = ("diagnose",)
 """Commands that need the digest of the files they are given, so that it is begun before they are imported."""
 
+_COLLECTION = 100_000
+"""Objects that are made before the collector looks for cycles among them."""
+
 
 class _Terminated(BaseException):
     """SIGTERM came."""
@@ -88,7 +91,11 @@ def _run(args: list[str]) -> int:
     from wirecase.errors import WirecaseError
 
     if args and args[0] in _READS_WHOLE and "--follow" not in args:
+        import gc
+
         from wirecase import digest
+
+        gc.set_threshold(_COLLECTION)  # what is imported stays: looking for cycles in it is in vain
 
         if any(digest.begin(argument) for argument in args[1:]):
             from wirecase_cli import allocation

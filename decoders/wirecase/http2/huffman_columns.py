@@ -54,20 +54,23 @@ def _steps() -> _Steps:
     follow: Array = np.array([*nodes, [dead, dead]], dtype=np.int64)
     is_control: Array = np.zeros(257, dtype=np.int64)
     is_control[list(CONTROL)] = 1
-    state = np.repeat(np.arange(count + 1), 256)
-    byte = np.tile(np.arange(256), count + 1)
-    counted = np.zeros(len(state), dtype=np.int64)
-    for bit in range(7, -1, -1):
-        reached = follow[state, byte >> bit & 1]
+    state: Array = np.repeat(np.arange(count + 1), 16)
+    nibble = np.tile(np.arange(16), count + 1)
+    counted: Array = np.zeros(len(state), dtype=np.int64)
+    for bit in range(3, -1, -1):
+        reached = follow[state, nibble >> bit & 1]
         leaf = reached < 0
         symbol = np.where(leaf, ~reached, 0)
         counted += leaf * (1 + (is_control[symbol] << _CONTROLS))
         state = np.where(leaf, np.where(symbol == huffman.EOS, dead, 0), reached)
-    coded = state | counted << _STATES
+    state, counted = state.reshape(-1, 16), counted.reshape(-1, 16)
+    high, low = np.arange(256) >> 4, np.arange(256) & 15
+    middle = state[:, high]  # a byte is two steps of four bits
+    coded = state[middle, low] | (counted[:, high] + counted[middle, low]) << _STATES
     as_is = plain | (1 + (is_control[:256] << _CONTROLS)) << _STATES
     accepting: Array = np.zeros(count + 2, dtype=bool)
     accepting[[*final, plain]] = True
-    return _Steps(np.concatenate((coded, as_is)), accepting, plain)
+    return _Steps(np.concatenate((coded.ravel(), as_is)), accepting, plain)
 
 
 def measure(raw: Array, data: bytes, at: Array, length: Array, coded: Array) -> Lengths:
