@@ -249,6 +249,14 @@ def test_messages_behind_the_client_s_reset_came_too_late() -> None:
     assert mark.time < call.ending.mark.time
 
 
+def test_the_rest_of_an_error_page_behind_the_client_s_reset_is_evidence() -> None:
+    script = asked()
+    page = ((":status", "502"), ("content-type", "text/html"))
+    talk = Conversation().open().play(script.server(script.peers[SERVER].headers(1, page)).client(rst(1, 8))).wait(0.05)
+    call = both(talk.send(SERVER, data(1, b"<html>", END_STREAM)).fin(CLIENT, SERVER)).call
+    assert (call.stream.data_bytes[SERVER], call.response_complete, call.stream.late) == (6, True, None)
+
+
 def test_the_first_of_two_resets_counts() -> None:
     ending = both(http2(answering().client(rst(1, 8)).server(rst(1, 2)))).call.ending
     assert ending is not None

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from wirecase.http2.events import StreamEvents
-from wirecase.http2.facts import ControlFrame, Http2Facts, Stream
+from wirecase.http2.facts import ControlFrame, Http2Facts, Stream, is_informational
 from wirecase.http2.ordinary import Exchange
 from wirecase.model import CLIENT, SERVER
 
@@ -96,12 +96,17 @@ def came_too_late(stream: Stream, frame: ControlFrame) -> bool:
     """Tell whether a frame of the server, and so what is in it, came to a client that had reset the stream.
 
     The client ignores it (RFC 9113 §5.1); wherever on its way it was captured, the reset was not the answer to it. Only
-    where the two are close may the capture have changed their order.
+    where the two are close may the capture have changed their order. The rest of an answer that is no gRPC (a proxy's
+    error page) belongs to it all the same: the client resets at its beginning, and what it says is evidence.
     """
+    if frame.side != SERVER or any(
+        not (one.block.get(b"content-type") or b"").startswith(b"application/grpc")
+        for one in stream.headers
+        if one.side == SERVER and not is_informational(one.block)
+    ):
+        return False
     time = frame.mark().time
-    return frame.side == SERVER and any(
-        one.side == CLIENT and time - one.excerpt.mark.time > _DISORDER_NS for one in stream.resets
-    )
+    return any(one.side == CLIENT and time - one.excerpt.mark.time > _DISORDER_NS for one in stream.resets)
 
 
 def in_flight(stream: Stream, side: int) -> bool:
