@@ -122,7 +122,7 @@ def _reasons(session: Session) -> Iterable[str]:
     h2 = session.h2
     if any(half.hpack_error for half in h2.halves):
         yield "a header block does not decode"
-    if any(half.lost_at for half in h2.halves):
+    if any(half.stray for half in h2.halves):
         yield "the frame boundaries are lost"
     if any(kind in ("frame-size", "fixed-size") for kind, _ in h2.violations_seen):
         yield "a frame has an illegal length"

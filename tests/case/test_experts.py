@@ -40,9 +40,12 @@ BELONGS_TO = (
 """What tshark 4 says, as a warning or an error, and the rules whose fault it speaks of."""
 UPGRADED = "healthy-h2c-upgrade"
 """tshark's gRPC dissector stops at an assertion of its own where stream 1 was opened by a request of HTTP/1.1."""
-NO_PROTOBUF = frozenset({
-    ("nat-server-killed", "Failed to parse value field"), ("grpc-payload-undecodable", "Failed to parse value field"),
-})  # fmt: skip
+NO_PROTOBUF = frozenset(
+    (name, "Failed to parse value field")
+    for name in (
+        "nat-server-killed", "grpc-payload-undecodable", "h2-peer-speaks-http1-midway", "h2-frame-size-page",
+    )
+)  # fmt: skip
 """Where tshark looks for protobuf: in plain bytes, of which it complains in the recording likewise, and in a message
 that is no protobuf, which only a schema shows, so that its case is that of a sound call; redacted it stays none."""
 

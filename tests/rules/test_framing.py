@@ -62,6 +62,40 @@ def test_illegal_sizes(wrong: bytes) -> None:
     assert found.who == ["server"]
 
 
+PAGE = b"<html><head><title>502 Bad Gateway</title></head></html>"
+
+
+def test_a_page_between_two_frames() -> None:
+    connection = begun().headers().server(PAGE).server(data(1, message(b"x"))).client(goaway(0, 6)).fin(0).fin(1)
+    (found,) = findings(connection, "h2-frame-size")
+    assert found.title == 'Where a frame is due, the server sent an HTML page "502 Bad Gateway"'
+    assert (found.certainty, found.details["looks_like"], found.stream) == ("certain", "html", 1)
+    assert found.evidence[0].data.startswith(b"<html><head>")
+    (answer,) = findings(connection, "goaway-error")
+    assert answer.caused_by == found.id
+
+
+def test_bytes_of_no_kind_between_two_frames() -> None:
+    connection = begun().headers().server(bytes(range(0x80, 0xC0))).close()
+    (found,) = findings(connection, "h2-frame-size")
+    assert found.title == "Where a frame is due, the server sent bytes that are none"
+    assert "looks_like" not in found.details
+
+
+def test_a_page_that_the_client_waits_for() -> None:
+    connection = Capture().connect().hello(client=[(5, 1 << 22)]).request().headers().server(PAGE).wait(5)
+    connection.server(data(1, message(b"x"))).trailers().client(rst(1, 8)).close()
+    (found,) = findings(connection, "h2-frame-size")
+    assert "waits for the rest" in found.explanation
+    assert (found.certainty, found.client_sees) == ("probable", [])
+
+
+def test_a_page_behind_a_hole_is_nobody_s_fault() -> None:
+    connection = begun().headers()
+    connection.seq[1] += 700
+    assert not findings(connection.server(PAGE).close(), "h2-frame-size")
+
+
 def test_padding_is_legal() -> None:
     connection = begun().headers().server(frame(DATA, PADDED, 1, padded(message(b"x"), 10))).trailers().close()
     assert not rules(connection)

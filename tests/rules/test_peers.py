@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 from captured import PREFACE, Capture, Connection, findings, rules
-from h2_bytes import goaway, settings
+from h2_bytes import data, goaway, message, settings
+
+from wirecase.rules.clients.streams import BODY_ERROR, HEAD_ERROR
 
 HTTP1 = b"HTTP/1.1 400 Bad Request\r\nServer: nginx/1.22.1\r\nContent-Length: 3\r\n\r\nno\n"
 TLS_HELLO = bytes.fromhex("16030100f8010000f40303") + bytes(200)
@@ -122,4 +124,55 @@ def test_http2_on_both_ends_is_silent() -> None:
 
 def test_http1_on_both_ends_is_no_business_of_ours() -> None:
     connection = Capture().connect().client(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").server(HTTP1).close()
+    assert not rules(connection)
+
+
+HTTP1_503 = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
+def spoken() -> Connection:
+    return Capture().connect().hello().request()
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_server_that_falls_back_to_http1(begun: bool) -> None:
+    connection = spoken()
+    if begun:
+        connection.headers()
+    connection.server(HTTP1_503).fin(1).fin(0)
+    (found,) = findings(connection, "h2-peer-speaks-http1")
+    assert (found.details["http_status"], found.details["status_line"]) == (503, "HTTP/1.1 503 Service Unavailable")
+    assert (found.severity, found.certainty, found.who) == ("error", "certain", ["server", "proxy"])
+    assert found.evidence[0].data.startswith(b"HTTP/1.1 503")
+    assert found.stream == 1
+    rest = [one for one in connection.capture.diagnose().findings if one.rule != "h2-peer-speaks-http1"]
+    assert all(one.caused_by == found.id for one in rest)
+    said = {row.client: row.text for row in found.client_sees}
+    assert said["tonic"] == (BODY_ERROR if begun else HEAD_ERROR)
+    assert said["grpc-go"].endswith("the frame header looked like an HTTP/1.1 header")
+
+
+def test_what_comes_behind_http1_is_read_by_no_client() -> None:
+    connection = spoken().headers().server(HTTP1_503).server(data(1, message(b"late"))).trailers().close()
+    (found,) = findings(connection, "h2-peer-speaks-http1")
+    assert found.details["open_streams"] == 1
+    assert connection.capture.diagnose().calls.ok == 0
+
+
+def test_a_client_that_would_take_so_long_a_frame_waits() -> None:
+    connection = Capture().connect().hello(client=[(5, (1 << 24) - 1)]).request().server(HTTP1_503).fin(1).fin(0)
+    (found,) = findings(connection, "h2-peer-speaks-http1")
+    assert "waits for the rest" in found.explanation
+    assert not found.client_sees
+
+
+def test_http1_behind_a_hole_may_belong_to_anything() -> None:
+    connection = spoken().headers()
+    connection.seq[1] += 700
+    connection.server(HTTP1_503).fin(1).fin(0)
+    assert not findings(connection, "h2-peer-speaks-http1")
+
+
+def test_http1_in_a_message_is_content() -> None:
+    connection = spoken().headers().server(data(1, message(HTTP1_503))).trailers().close()
     assert not rules(connection)

@@ -230,7 +230,8 @@ class Tape:
                 preface = session.h2.halves[number].preface
                 if preface is not None and state.told <= preface.offset:
                     self._text(number, state.take(preface.offset + len(PREFACE)))
-                if not session.h2.halves[number].bytes or state.untold > _UNTOLD:
+                half = session.h2.halves[number]
+                if not half.bytes or half.stray is not None or state.untold > _UNTOLD:
                     end = state.chunks[-1][0] + len(state.chunks[-1][1])
                     self._text(number, state.take(end))
         if self._ends and not final:

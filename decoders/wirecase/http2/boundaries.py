@@ -220,25 +220,47 @@ class Boundaries:
             self.table.end_stream(stream, side, DATA, frame.excerpt())
 
     def _oversized(
-        self, side: int, length: int, kind: int, flags: int, stream_id: int, marks: Marks, offset: int
+        self, side: int, length: int, kind: int, stream_id: int, head: bytes, marks: Marks, offset: int
     ) -> bool:
-        """A frame over the receiver's limit. Return False if these bytes are no frame at all: boundaries are lost."""
-        excerpt = Excerpt(side, marks.at(offset), header_bytes(length, kind, flags, stream_id), 9 + length)
-        peer = self.facts.halves[1 - side]
-        self.facts.violate(
-            "frame-size", side, stream_id & 0x7FFFFFFF, excerpt, declared=length,
-            limit=self.table.limits.frame_limit[side], frame=frame_name(kind), settings_seen=bool(peer.settings_frames),
-        )  # fmt: skip
-        if kind < len(FRAME_NAMES) and not stream_id >> 31:
-            # Believed, limit or not: from here on the sender is taken at its word.
+        """A frame over the receiver's limit; `head` is its header, and what follows it.
+
+        Return False if these bytes are no frame at all: boundaries are lost.
+        """
+        believed = kind < len(FRAME_NAMES) and not stream_id >> 31
+        excerpt = Excerpt(side, marks.at(offset), head[:9], 9 + length)
+        self._violate_size(kind, stream_id if believed else 0, length, excerpt)
+        if believed:
+            # Limit or not: from here on the sender is taken at its word.
             self.table.limits.frame_limit[side] = max(self.table.limits.frame_limit[side], length)
             return True
         half = self.facts.halves[side]
         half.synced = False
-        half.lost_at = half.lost_at or excerpt.mark
+        self._note_stray(excerpt, head)
         self.table.join_late(side)
         self._lose_bodies(side)
         return False
+
+    def _violate_size(self, kind: int, stream_id: int, length: int, excerpt: Excerpt) -> None:
+        side = excerpt.side
+        peer = self.facts.halves[1 - side]
+        self.facts.violate(
+            "frame-size", side, stream_id, excerpt, declared=length,
+            limit=self.table.limits.frame_limit[side], frame=frame_name(kind), settings_seen=bool(peer.settings_frames),
+        )  # fmt: skip
+
+    def _note_stray(self, excerpt: Excerpt, head: bytes) -> None:
+        """Keep bytes that are no frame, and what follows them, unless a hole or a late join may explain them."""
+        half = self.facts.halves[excerpt.side]
+        if not half.gaps and not half.joined_late and half.stray is None:
+            half.stray = excerpt._replace(data=head, length=len(head))
+
+    def _more_stray(self, side: int, data: bytes, marks: Marks) -> None:
+        """Keep what came later of them, so that it does not matter how the bytes were cut into segments."""
+        half = self.facts.halves[side]
+        found = half.stray
+        if found is not None and len(found.data) < KEPT_BYTES and marks.offsets[0] == found.mark.offset + found.length:
+            shown = found.data + data[: KEPT_BYTES - len(found.data)]
+            half.stray = found._replace(data=shown, length=len(shown))
 
     # ---- holes -------------------------------------------------------------------------------------------------
 
@@ -269,7 +291,12 @@ class Boundaries:
         self.table.join_late(side)
         self._lose_bodies(side)
 
-    def _give_up_frame(self, side: int, kind: int) -> None:
+    def _give_up_frame(self, side: int, length: int, kind: int, head: bytes, mark: Mark) -> None:
+        """A frame too long to be put together, though the receiver's limit allows it; `head` is how it begins."""
+        if kind >= len(FRAME_NAMES):  # it waits for the rest of what is hardly a frame
+            excerpt = Excerpt(side, mark, head[:9], 9 + length)
+            self._violate_size(kind, 0, length, excerpt)
+            self._note_stray(excerpt, head)
         if kind != DATA:
             self.table.join_late(side)
 
@@ -280,6 +307,10 @@ class Boundaries:
                 body.gap(None)
 
     def _resync(self, side: int, data: bytes, marks: Marks) -> int | None:
+        if self.facts.halves[side].stray is not None:  # no receiver finds back behind bytes that are no frame
+            self._more_stray(side, data, marks)
+            self._skip(side, LOST, len(data))
+            return None
         base = marks.offsets[0]
         ends = frozenset(offset - base for offset in marks.offsets[1:])
         found = find_frames(data, ends, self.facts.streams)

@@ -307,8 +307,8 @@ class Http2Half:
     """Highest stream id that it opened."""
     synced: bool = True
     """False while frame boundaries are lost."""
-    lost_at: Mark | None = None
-    """Where the boundaries were lost for good."""
+    stray: Excerpt | None = None
+    """The first bytes that stood where a frame was due and are none, though nothing before them was missing."""
     joined_late: bool = False
     """Its HPACK table is not known from the start (mid-connection, or a gap swallowed header blocks)."""
     gaps: int = 0

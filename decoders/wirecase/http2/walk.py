@@ -189,6 +189,7 @@ class FrameWalk(Boundaries):
         elif state.skip_left:
             pos = min(state.skip_left, len(data))
             state.skip_left -= pos
+            self._more_stray(side, data[:pos], marks)
             self._skip(side, OVERSIZED, pos)
         if pos < len(data):
             self._walk(side, data, pos, marks, base)
@@ -330,7 +331,7 @@ class FrameWalk(Boundaries):
                 pos = stop
                 continue
             if length > limit[side] and not self._oversized(
-                side, high << 8 | low, kind, flags, stream_id, marks, base + pos
+                side, high << 8 | low, kind, stream_id, data[pos : pos + KEPT_BYTES], marks, base + pos
             ):
                 half.decoded += pos - start
                 self._skip(side, LOST, end - pos)
@@ -339,7 +340,8 @@ class FrameWalk(Boundaries):
                 continue  # too long, but believed: the limit is raised, and it is taken like any other
             if stop > end:
                 if length > _BUFFERED:
-                    self._give_up_frame(side, kind)
+                    head = data[pos : pos + KEPT_BYTES]
+                    self._give_up_frame(side, length, kind, head, marks.at(base + pos))
                     half.decoded += pos - start
                     self._skip(side, OVERSIZED, end - pos)
                     self._directions[side].skip_left = stop - end

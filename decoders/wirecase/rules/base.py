@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -47,7 +47,7 @@ class Match:
     """When and where it happened; by default that of the first evidence."""
     count: int = 1
     """How many times this match stands for (floods)."""
-    streams: list[tuple[int, Mark | None]] = field(default_factory=list)
+    streams: Sequence[tuple[int | None, Mark | None]] = field(default_factory=list)
     """For a connection rule that hit several streams: (id, where) of each but the first."""
     place: tuple[ConnectionRef, int, str | None] | None = None
     """For a run rule that points at one call: its connection, its number and its path."""

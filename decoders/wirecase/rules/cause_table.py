@@ -160,7 +160,8 @@ _BROKEN_ANSWER = (*MESSAGE, *HTTP, *STATUS)
 _ENDS = (*RESET, "goaway-race", *GOAWAY_FATAL, *CUT, *SILENT, *STALL)
 _PROVOKED = ("client-rejects-legal-frame", "grpc-message-truncated")
 _RESET = (*BREACH, *_BROKEN_ANSWER, *_PROVOKED, *REQUEST)
-_RESET_CONNECTION = ("h2-flood", "h2-rapid-reset", "fc-violation", "fc-overflow")
+_STRAY = ("h2-peer-speaks-http1", "h2-frame-size")
+_RESET_CONNECTION = (*_STRAY, "h2-flood", "h2-rapid-reset", "fc-violation", "fc-overflow")
 
 TABLE: dict[str, Row] = {
     # messages
@@ -186,7 +187,7 @@ TABLE: dict[str, Row] = {
     "grpc-app-status": Row((*MESSAGE, *REQUEST, *BREACH, "grpc-message-truncated", *CUT), GOAWAY_FATAL, reaction=True),
     "grpc-local-reply": Row((*LEGS, *REQUEST, *BREACH), backend=(*RACE, *NO_BACKEND)),
     "grpc-deadline": Row(
-        (*SILENT, *STALL), (*NETWORK[:2], *STALL, "max-concurrent-streams-wait"), ("tcp-connect-timeout",)
+        (*SILENT, *STALL), (*_STRAY, *NETWORK[:2], *STALL, "max-concurrent-streams-wait"), ("tcp-connect-timeout",)
     ),
     # the HTTP response
     "http-error-with-body": Row((*LEGS, *REQUEST, *BREACH), backend=(*RACE, *NO_BACKEND)),
@@ -223,7 +224,7 @@ TABLE: dict[str, Row] = {
     ),
     "close-before-settings": Row((), SPEAKS, ("tcp-refused", "tcp-connect-timeout")),
     "stream-no-response": Row((*RACE, *STALL, *REQUEST, *BREACH), (*NETWORK[:3], *STALL, *CONNECTION_BREACH)),
-    "stream-stalled": Row(STALL, (*NETWORK[:3], *STALL)),
+    "stream-stalled": Row(STALL, (*_STRAY, *NETWORK[:3], *STALL)),
     # TLS
     "tls-alert": Row((), ("tls-no-alpn-h2",)),
     "tls-handshake-failed": Row((), ("tls-no-alpn-h2",)),

@@ -33,6 +33,7 @@ _HEADING = re.compile(r"<h1[^>]{0,80}>([^<]{0,300})", re.I)
 _HTTP1 = re.compile(
     rb"(?:HTTP/1\.[01] [1-5][0-9]{2}|(?:GET|POST|PUT|HEAD|PATCH|DELETE|OPTIONS) [^ \r\n]{1,2000} HTTP/1)"
 )
+_LEADING_TEXT = re.compile(rb"[\t\n\r\x20-\x7e\x80-\xff]{16,}+")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]{8,}={0,2}[A-Za-z0-9+/=]*\Z")
 _TLS_TYPES = {20: "change_cipher_spec", 21: "alert", 22: "handshake", 23: "application data"}
 _TLS_ALERTS = {
@@ -72,6 +73,12 @@ def classify(body: bytes, content_type: str | None = None, *, whole: bool = True
     if not body:
         return Foreign("empty", "nothing", "")
     return _binary_protocol(body, whole) or _text(body, content_type, whole) or _protobuf(body, whole)
+
+
+def classify_first(data: bytes) -> Foreign:
+    """Name what bytes begin with, where something else may follow: a page, and frames behind it."""
+    text = _LEADING_TEXT.match(data)
+    return classify(text.group() if text else data, whole=False)
 
 
 def _binary_protocol(body: bytes, whole: bool) -> Foreign | None:

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from wirecase.http2.facts import MAX_FRAME_SIZE, SETTING_NAMES, SETTINGS, Violation, frame_name
-from wirecase.model import CLIENT, SERVER, SIDE_NAMES
+from wirecase.model import CLIENT, SERVER, SIDE_NAMES, Excerpt
 from wirecase.rules import clients
 from wirecase.rules.base import Match, Rule, point, show
+from wirecase.rules.foreign import TEXT_SHOWN, classify_first
 from wirecase.rules.limits import (
     OTHER,
     PREFACE,
     SECOND,
     blind,
+    http1_between_frames,
     last_time,
     looks_like_frame,
     seconds,
     span,
     speaks_http2,
+    stray,
     whole,
 )
 from wirecase.rules.violations import WHO, Told, grouped, setting
@@ -43,6 +46,9 @@ def _frame(violation: Violation) -> str:
 
 
 def _frame_size(session: Session, violation: Violation) -> Told:
+    found = stray(session, violation.side)
+    if found is not None and found.mark == violation.excerpt.mark:
+        return _no_frame(violation, found)
     declared, limit = violation.facts.get("declared", 0), violation.facts.get("limit", 16384)
     known = bool(violation.facts.get("settings_seen", True))
     receiver = SIDE_NAMES[OTHER[violation.side]]
@@ -57,6 +63,30 @@ def _frame_size(session: Session, violation: Violation) -> Told:
         fix=f"Make the {_side(violation)} honour the peer's SETTINGS_MAX_FRAME_SIZE, and look for something that "
         "writes raw bytes into the connection.",
         certainty="certain" if known else "probable",
+    )
+
+
+def _no_frame(violation: Violation, found: Excerpt) -> Told:
+    declared, limit, side = violation.facts["declared"], violation.facts["limit"], _side(violation)
+    receiver = SIDE_NAMES[OTHER[violation.side]]
+    foreign = classify_first(found.data)
+    what = f"{foreign.name} {foreign.quote}" if foreign.recognised and foreign.headline else "bytes that are none"
+    return Told(
+        title=f"Where a frame is due, the {side} sent {what}",
+        explanation=f"All frames of the {side} before this place were seen, and these bytes can be none: read as a "
+        f"frame header they declare {declared:,} bytes of the type {found.data[3]:#04x} (RFC 9113 §4.1). "
+        + (
+            "The receiver must answer with FRAME_SIZE_ERROR (§4.2) and end the connection, with every call on it."
+            if declared > limit
+            else f"The {receiver} allows frames of up to {limit:,} bytes: it waits for the rest of this one, and takes "
+            "all that follows for its contents."
+        )
+        + " Something wrote raw bytes into the connection, or declared the frame before shorter than it was.",
+        note=f"{foreign.name if foreign.recognised else 'no frame header'}: length {declared:,}",
+        fix=f"Look for what writes into the connection on the {side}'s side besides its HTTP/2 implementation: an "
+        "error page of a proxy, a second writer, a buffer sent twice.",
+        certainty="certain" if declared > limit else "probable",
+        details={"text": foreign.text[:TEXT_SHOWN], "looks_like": foreign.kind} if foreign.recognised else {},
     )
 
 
@@ -106,6 +136,8 @@ def check_frame_size(session: Session) -> Iterator[Match]:
 
     def accept(violation: Violation) -> bool:
         """Hold nobody to a limit that may have been raised unseen."""
+        if violation.kind == "frame-size" and violation.side == SERVER and http1_between_frames(session):
+            return False  # h2-peer-speaks-http1 says it better
         known = violation.facts.get("settings_seen") and whole(session, OTHER[violation.side])
         return belongs(violation) and (violation.kind != "frame-size" or bool(known))
 

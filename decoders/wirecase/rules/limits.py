@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Literal
 
 from wirecase.http2.facts import FRAME_NAMES, HEADERS
-from wirecase.model import CLIENT, SERVER, Certainty, Mark
+from wirecase.model import CLIENT, SERVER, Certainty, Excerpt, Mark
 from wirecase.session.call import Call
 from wirecase.session.session import Session
 
@@ -32,6 +32,20 @@ def whole(session: Session, side: int) -> bool:
 def begun(session: Session, side: int) -> bool:
     """Tell whether the first bytes that `side` sent are in the capture."""
     return session.from_start and not _headless(session, side) and not session.one_direction
+
+
+def stray(session: Session, side: int) -> Excerpt | None:
+    """Return the bytes that `side` sent where a frame was due and that are none; None where a hole may explain them."""
+    found = session.h2.halves[side].stray
+    if found is None or session.protocol != "h2" or not begun(session, side) or not speaks_http2(session, side):
+        return None
+    return found
+
+
+def http1_between_frames(session: Session) -> Excerpt | None:
+    """Return the HTTP/1 status line that the server's side sent where a frame was due, and what follows it."""
+    found = stray(session, SERVER)
+    return found if found is not None and found.data.startswith(b"HTTP/1.") else None
 
 
 def _headless(session: Session, side: int) -> bool:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from wirecase.http2.facts import MAX_FRAME_SIZE
 from wirecase.model import CLIENT, SERVER, Evidence, Excerpt
 from wirecase.rules import clients
 from wirecase.rules.base import Match, Rule, point, show
 from wirecase.rules.limits import (
+    DEFAULT_MAX_FRAME,
     HTTP1_METHODS,
     PREFACE,
+    answered,
     begun,
     first_end,
+    http1_between_frames,
     looks_like_frame,
     looks_like_http1_request,
     looks_like_tls,
@@ -43,6 +47,8 @@ PLAIN_ON_TLS = (
     b"speaking plain HTTP to an SSL-enabled server",
 )
 """What nginx, Go and Apache answer to plaintext on a TLS port."""
+_HTT = int.from_bytes(b"HTT", "big")
+"""The length of a frame whose header is an HTTP/1 status line."""
 RETRY_NO = "Nothing changes until the address, the port or the protocol does."
 
 
@@ -70,7 +76,57 @@ def _status(answer: bytes) -> int | None:
 
 
 def check_http1(session: Session) -> Iterator[Match]:
-    """The server answers the HTTP/2 preface with an HTTP/1 response."""
+    """The server speaks HTTP/1: instead of HTTP/2 from the first byte on, or all of a sudden between two frames."""
+    yield from _http1_from_the_start(session)
+    yield from _http1_between_frames(session)
+
+
+def _http1_between_frames(session: Session) -> Iterator[Match]:
+    found = http1_between_frames(session)
+    if found is None:
+        return
+    line = found.data.split(b"\r\n", 1)[0][:60].decode("latin-1")
+    status = _status(found.data)
+    limit = session.h2.halves[CLIENT].settings.get(MAX_FRAME_SIZE, DEFAULT_MAX_FRAME)
+    first = answered(session)
+    streams = session.h2.open_at_end
+    yield Match(
+        severity="error",
+        certainty="certain",
+        who=["server", "proxy"],
+        title=f"The server's side falls back to HTTP/1 in the middle of the connection: {line!r}",
+        explanation="Where the next HTTP/2 frame is due, the server's side wrote an HTTP/1 answer. The client reads "
+        "its first nine bytes as the header of a frame of 4,740,180 bytes ('HTT') "
+        + (
+            "and gives the connection up, with every call on it."
+            if limit < _HTT
+            else f"and waits for the rest of it, since it allows frames of up to {limit:,} bytes."
+        )
+        + " Something between the two ends speaks HTTP/1 by itself when it is in trouble or its patience is "
+        "over: a proxy or load balancer that passes HTTP/2 on as bytes, a firewall that puts its own page in, or a "
+        "server whose error path forgets which protocol it speaks.",
+        evidence=[show(found, "HTTP/1 status line where a frame header is due")],
+        details={
+            "http_status": status,
+            "status_line": line,
+            "text": found.data.decode("latin-1"),
+            "open_streams": session.h2.open_at_end_count,
+            "by": "server",
+        },
+        client_sees=clients.http1_between_frames(limit=limit, head=None if first is None else not first)
+        if limit < _HTT
+        else [],
+        retry_safe="unknown",
+        retry_why="The HTTP/1 answer belongs to no stream: which of the open calls were processed is not on the wire.",
+        fix="Find the hop that writes this status line (its log, or a capture on its other side), and have it speak "
+        "HTTP/2 to its clients or pass the connection on untouched; look there for the timeout or the limit that made "
+        "it answer by itself.",
+        stream=streams[0][0] if streams else None,
+        streams=streams[1:],
+    )
+
+
+def _http1_from_the_start(session: Session) -> Iterator[Match]:
     client, server, sent, got = _heads(session)
     if not server.startswith(b"HTTP/1.") or not client.startswith(PREFACE) or session.h2.upgraded:
         return
@@ -262,7 +318,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         id="h2-peer-speaks-http1",
         title="The server speaks HTTP/1 to an HTTP/2 client",
-        summary="The HTTP/2 preface is answered with an HTTP/1 status line.",
+        summary="The HTTP/2 preface is answered with an HTTP/1 status line, or one stands between two frames later.",
         references=("RFC 9113 §3.3", "RFC 9113 §3.4"),
         scope="session",
         check=check_http1,

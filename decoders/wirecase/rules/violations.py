@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wirecase.http2.facts import END_STREAM, HEADERS, Violation
-from wirecase.model import SERVER, SIDE_NAMES, Certainty, ClientSees, Severity, Who
+from wirecase.model import SERVER, SIDE_NAMES, Certainty, ClientSees, Mark, Severity, Who
 from wirecase.rules import clients
 from wirecase.rules.base import Match, show
-from wirecase.rules.limits import only_call, speaks_http2, sure, whole
+from wirecase.rules.clients.table import GRPCLIB
+from wirecase.rules.limits import only_call, speaks_http2, stray, sure, whole
 from wirecase.session.session import Session
 
 WHO: tuple[Who, Who] = ("client", "server")
@@ -55,9 +56,17 @@ def grouped(
     seen = session.h2.violations_seen
     for (kind, side), violations in found.items():
         if not speaks_http2(session, side) or (needs_whole and not whole(session, side)):
+            violations = [violation for violation in violations if _is_stray(session, violation)]
+        if not violations:
             continue
         count = len(violations) if accept is not None else max(len(violations), seen.get((kind, side), 1))
         yield _match(session, violations, kinds[kind], count)
+
+
+def _is_stray(session: Session, violation: Violation) -> bool:
+    """Tell whether a violation is that of bytes that are no frame, where all before them was seen."""
+    found = stray(session, violation.side)
+    return found is not None and found.mark == violation.excerpt.mark
 
 
 def setting(*numbers: int) -> Callable[[Violation], bool]:
@@ -68,30 +77,35 @@ def setting(*numbers: int) -> Callable[[Violation], bool]:
 def _match(session: Session, violations: list[Violation], tell: Tell, count: int) -> Match:
     first = violations[0]
     told = tell(session, first)
-    streams: list[tuple[int, Any]] = []
+    found = stray(session, first.side) if _is_stray(session, first) else None
+    streams: list[tuple[int | None, Mark | None]] = [(first.stream or None, None)]
     for violation in violations[1:]:
         if violation.stream != first.stream and violation.stream:
             streams.append((violation.stream, violation.excerpt.mark))
+    if found:  # they belong to no stream, and hit all that are open
+        streams = [*session.h2.open_at_end] or streams
     return Match(
         severity=told.severity,
-        certainty=told.certainty if whole(session, first.side) else sure(session, told.certainty),
-        who=[WHO[first.side]],
+        certainty=told.certainty if found or whole(session, first.side) else sure(session, told.certainty),
+        who=[WHO[first.side], "proxy"] if found else [WHO[first.side]],
         title=told.title,
         explanation=told.explanation,
-        evidence=[show(first.excerpt, told.note)],
+        evidence=[show(found or first.excerpt, told.note)],
         details={"by": SIDE_NAMES[first.side], **_plain(first.facts), **told.details},
         client_sees=_client_sees(session, first) if first.side == SERVER else [],
         retry_safe="unknown",
         retry_why="A breach of HTTP/2 usually ends the connection: whether the call was processed is not on the wire.",
         fix=told.fix,
         key=(first.kind, first.side),
-        stream=first.stream or None,
+        stream=streams[0][0],
         count=count,
-        streams=streams,
+        streams=streams[1:],
     )
 
 
 def _client_sees(session: Session, violation: Violation) -> list[ClientSees]:
+    if violation.kind == "frame-size" and violation.facts["declared"] <= violation.facts["limit"]:
+        return []  # they wait for its end
     frame = violation.excerpt.data
     alone = session.h2.max_open <= 1
     head: bool | None = None
@@ -102,12 +116,14 @@ def _client_sees(session: Session, violation: Violation) -> list[ClientSees]:
         head = not frame[4] & END_STREAM if alone or own else None
     elif only_call(session):
         head = session.h2.halves[SERVER].frames.by_type[HEADERS] == 0
-    return clients.breach(
+    rows = clients.breach(
         violation.kind,
         violation.facts,
         opening=violation.excerpt.mark.offset == 0,
         head=head,
     )
+    # grpclib waits for the end of a frame before it looks at its length.
+    return [row for row in rows if row.client != GRPCLIB.name] if _is_stray(session, violation) else rows
 
 
 def _plain(facts: dict[str, Any]) -> dict[str, Any]:

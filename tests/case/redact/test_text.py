@@ -72,6 +72,13 @@ def test_binary_bytes_keep_what_framing_needs() -> None:
     assert foreign(tls) == tls
 
 
+def test_a_page_between_two_frames_stays_legible() -> None:
+    frames = b"\0\0\x0a\0\0\0\0\0\1\0\0\0\0\x0cAnn Lee, 12 Main Street"
+    made = foreign(b"<html><title>502 Bad Gateway</title> db-7.acme.internal</html>" + frames)
+    assert b"<title>502 Bad Gateway</title>" in made
+    assert_gone(made, ["db-7.acme.internal", "Ann Lee"])
+
+
 def test_unframed_protobuf_is_treated_as_a_message() -> None:
     body = encode([(1, 150), (2, "Ann Lee of 12 Main Street"), (3, 7)])
     made = foreign(body)

@@ -14,6 +14,8 @@ from wirecase.grpc.protobuf import read_fields
 PREFIX = 5
 """Bytes that a gRPC client takes for flag and length: they are the fault."""
 _RUN = re.compile(rb"[\t\n\r\x20-\x7e]{4,}+")
+_PAGE = re.compile(rb"\s*<(?:!doctype\s+html|html|head|body|\?xml)\b|HTTP/1\.[01] [1-5][0-9]{2} ", re.IGNORECASE)
+"""How a proxy's page or answer begins: what follows is text of its own, up to the first byte that is none."""
 _PROTOCOL = re.compile(rb"PRI \* HTTP/2\.0\r\n\r\nSM\r\n\r\n|HTTP/1\.[01] [1-5][0-9]{2}|grpc-status|grpc-message")
 
 
@@ -41,6 +43,9 @@ class StrayBody:
             return body[:PREFIX] + self._prose.mask(body[PREFIX:])
         if keep:
             return self._prose.mask(body, places=False, random=False)
+        if _PAGE.match(body):  # frames may follow where it stands between two
+            end = next((at for at in range(len(body)) if not is_text(body[at : at + 1])), len(body))
+            return self._prose.mask(body[:end]) + _RUN.sub(_mask_run, body[end:])
         if body.startswith(b"\x1f\x8b"):
             refitted = squeeze.refit(body, b"gzip", self._inner)
             if refitted is not None and refitted[:PREFIX] == body[:PREFIX]:

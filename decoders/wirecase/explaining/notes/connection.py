@@ -92,12 +92,13 @@ NOTES = {
         f"Send keepalive PINGs more often than that ({knobs.KEEPALIVE}), or raise the idle timeout: {knobs.IDLE}.",
     ),
     "h2-peer-speaks-http1": Note(
-        "The answer to the HTTP/2 preface begins with HTTP/1.: its first three bytes as a frame length are 4740180, "
-        "its fourth byte is frame type 80 ('P').",
+        "The answer to the HTTP/2 preface begins with HTTP/1. (or a proxy writes so between two frames later): its "
+        "first three bytes as a frame length are 4740180, its fourth byte is frame type 80 ('P').",
         ("client", "proxy", "server"),
-        "Read the status line that came back; is it the right port, and does that port speak h2c or only h2 with TLS?",
+        "Read the status line that came back. At the beginning of the connection: is it the right port, and does that "
+        "port speak h2c or only h2 with TLS? Later: which hop on the way wrote it?",
         "Point the client at the gRPC port; turn HTTP/2 on there (nginx: http2 on with grpc_pass; HAProxy: proto h2; "
-        "Kestrel: Http2 protocols; Envoy: http2_protocol_options).",
+        "Kestrel: Http2 protocols; Envoy: http2_protocol_options), also on each proxy in between.",
     ),
     "h2-bad-preface": Note(
         "The client's first 24 bytes are not the HTTP/2 preface.",

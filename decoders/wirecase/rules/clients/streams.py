@@ -291,6 +291,24 @@ def peer_speaks_http1(http_status: int | None = None) -> list[ClientSees]:
     ]
 
 
+def http1_between_frames(*, limit: int, head: bool | None) -> list[ClientSees]:
+    """The server's side wrote an HTTP/1 answer between two frames.
+
+    `limit` is the client's SETTINGS_MAX_FRAME_SIZE, `head` says that the only open call had no response headers yet;
+    None where more calls were open. gRPC core says one thing or another as its reads happen to begin.
+    """
+    looked = "frame too large, note that the frame header looked like an HTTP/1.1 header"
+    broken = f"http2: failed reading the frame payload: http2: {looked}"
+    rows = [
+        says(GO, s.UNAVAILABLE, f"error reading from server: {broken}"),
+        says(JAVA, s.INTERNAL, f"http2 exception…Frame length: 4740180 exceeds maximum: {limit}"),
+    ]
+    if head is not None:
+        rows.insert(0, says(TONIC, s.INTERNAL, HEAD_ERROR if head else BODY_ERROR))
+        rows.append(says(CONNECT, s.UNAVAILABLE if head else s.INTERNAL, broken))
+    return rows
+
+
 def tls_to_plaintext() -> list[ClientSees]:
     """A client with TLS meets a port without it."""
     wrong = "error:100000f7:SSL routines:OPENSSL_internal:WRONG_VERSION_NUMBER"

@@ -27,7 +27,7 @@ from peer import (
     text_message,
 )
 
-from livebench.faults.messages import ONE, TWO
+from livebench.faults.messages import HTML, ONE, TWO
 from livebench.faults.status import literal
 from livebench.server import Answer, Fault, Line
 
@@ -206,6 +206,7 @@ FAULTS = (
         inside(lambda s: frame(DATA, 0, s, message(bytes(5 << 20)))),
         kind=STREAM,
     ),
+    Fault("page-between-frames", "a page between two frames", inside(lambda s: HTML), kind=STREAM),
     Fault("data-on-stream-0", "DATA on stream 0", inside(lambda s: frame(DATA, 0, 0, ONE)), kind=STREAM),
     Fault(
         "data-on-idle-stream",

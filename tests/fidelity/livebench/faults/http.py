@@ -63,6 +63,13 @@ def http1_late(p: Line, stream: int, number: int) -> None:
     raise Fin
 
 
+def http1_midway(p: Line, stream: int, number: int) -> None:
+    """The same after response headers and a message."""
+    p.begin(stream, "one")
+    p.pause()
+    http1_late(p, stream, number)
+
+
 TEXT_HTML = "text/html; charset=utf-8"
 FAULTS = (
     Fault("http-502-flag-67", "502, 'Connection reset by upstream'", page(502, b"Connection reset by upstream")),
@@ -101,4 +108,5 @@ FAULTS = (
     Fault("http1-400", "an HTTP/1.1 server", opening=http1),
     Fault("http1-502", "an HTTP/1.1 proxy's 502", opening=http1_502),
     Fault("http1-late", "HTTP/1.1 in reply to a request over HTTP/2", http1_late),
+    Fault("http1-midway", "HTTP/1.1 behind a first message", http1_midway, kind="server-stream"),
 )

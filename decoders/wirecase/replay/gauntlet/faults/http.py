@@ -44,5 +44,5 @@ FAULTS = (
     _http("http-103-end", "103 that ends the stream", "http-1xx-end-stream", basis="h2"),
     _http("http1-400", "a server of HTTP/1.1", "h2-peer-speaks-http1", basis="h2", or_ok=True),
     _http("http1-502", "an HTTP/1.1 proxy's 502 in place of SETTINGS", "h2-peer-speaks-http1", basis="h2", or_ok=True),
-    _http("http1-503-late", "HTTP/1.1 in reply to a request over HTTP/2", "close-without-goaway", basis="h2"),
+    _http("http1-503-late", "HTTP/1.1 in reply to a request over HTTP/2", "h2-peer-speaks-http1", basis="h2"),
 )  # fmt: skip
