@@ -3,7 +3,9 @@ from __future__ import annotations
 import base64
 
 import pytest
+from captured import Capture, findings, rules
 from grpc_exchange import Exchange, message, serious
+from h2_bytes import data
 
 from wirecase.model import CLIENT, SERVER
 
@@ -144,3 +146,17 @@ def test_an_early_cancel_is_no_deadline() -> None:
 def test_a_deadline_that_passes_unseen_is_a_note() -> None:
     found = Exchange().ask(grpc_timeout="500m").wait(3000).matches()
     assert "grpc-deadline" not in serious(found)
+
+
+@pytest.mark.parametrize(("first", "last"), [("0", "13"), ("13", "0"), ("0", "0")])
+def test_two_statuses_in_one_block(first: str, last: str) -> None:
+    connection = Capture().connect().hello().request().headers().server(data(1, message(b"x")))
+    connection.trailers(fields=(("grpc-status", first), ("grpc-status", last))).close()
+    (found,) = findings(connection, "grpc-status-malformed")
+    assert found.severity == ("warning" if first == last else "error")
+    assert found.details["value"] == f"{first}, {last}"
+    said = {row.client: row.code for row in found.client_sees}
+    names = {"0": "OK", "13": "INTERNAL"}
+    assert (said["tonic"], said["grpc-go"], said["grpc-js"]) == (names[first], names[last], "NaN")
+    assert rules(connection) == {"grpc-status-malformed"}
+    assert connection.capture.diagnose().calls.ok == 0

@@ -188,6 +188,10 @@ class HeaderBlock:
         """Return the first value of `name` (lower case), or None if it is absent or unknown."""
         return self.names.get(name)
 
+    def values(self, name: bytes) -> list[bytes]:
+        """Return all known values of `name`, in order."""
+        return [value for key, value in self.fields if key == name and value is not None]
+
     def text(self, name: bytes) -> str | None:
         """Return the first value of `name` as text (Latin-1: one character per byte), or None."""
         value = self.names.get(name)

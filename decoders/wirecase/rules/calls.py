@@ -28,6 +28,12 @@ def absent(block: HeaderBlock | None, name: bytes) -> bool:
     return block is not None and not block.unknown and name not in block.names
 
 
+def told_statuses(call: Call) -> list[bytes]:
+    """Return every grpc-status of the block that ends a call: one, if all is well."""
+    trailers = call.trailers
+    return trailers.block.values(b"grpc-status") if trailers is not None else []
+
+
 def encoding_text(value: bytes | None) -> str:
     """Return a grpc-encoding for a sentence."""
     return "absent" if value is None else value.decode("latin-1")

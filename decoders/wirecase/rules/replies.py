@@ -9,7 +9,7 @@ from typing import Any
 from wirecase.grpc import status as s
 from wirecase.rules import clients
 from wirecase.rules.base import Match, Rule, show
-from wirecase.rules.calls import is_grpc_call, request_context, says_too_large
+from wirecase.rules.calls import is_grpc_call, request_context, says_too_large, told_statuses
 from wirecase.rules.clients.status import is_grpc
 from wirecase.rules.gateway_words import known_words
 from wirecase.rules.proxies import who_wrote
@@ -110,7 +110,7 @@ def _app_status(call: Call) -> Iterator[Match]:
     trailers, raw, code = call.trailers, call.status_text, call.grpc_status
     if not is_grpc_call(call) or trailers is None or not code or raw is None or not s.is_status(raw):
         return
-    if code == s.DEADLINE_EXCEEDED or is_local_reply(call):
+    if code == s.DEADLINE_EXCEEDED or is_local_reply(call) or len(told_statuses(call)) > 1:
         return
     message = s.percent_decode(trailers.block.get(b"grpc-message") or b"")
     if says_too_large(code, message):

@@ -18,6 +18,7 @@ from wirecase.rules.calls import (
     request_context,
     response_context,
     response_is_grpc,
+    told_statuses,
 )
 from wirecase.rules.proxies import who_wrote
 from wirecase.session.call import Call
@@ -159,6 +160,46 @@ def _missing_match(
     )
 
 
+def check_malformed(call: Call) -> Iterator[Match]:
+    """A grpc-status that is no status, or more than one."""
+    yield from _twice(call)
+    yield from _malformed(call)
+
+
+def _twice(call: Call) -> Iterator[Match]:
+    trailers, told = call.trailers, [value.decode("latin-1")[:80] for value in told_statuses(call)]
+    if trailers is None or not is_grpc_call(call) or len(told) < 2:
+        return
+    alike = len(set(told)) == 1
+    often = "twice" if len(told) == 2 else f"{len(told)} times"
+    first, last = told[0], told[-1]
+    yield Match(
+        severity="warning" if alike else "error",
+        certainty="certain",
+        who=["proxy", "server"],
+        title=f"grpc-status stands {often} in one block: {', '.join(told)}",
+        explanation="A call has one grpc-status. "
+        + (
+            "Most clients take either of these equal ones; grpc-js joins them and reports a code that is no number."
+            if alike
+            else f"Clients disagree about which one counts: tonic and connect-go take the first ({first}), grpc-go, "
+            f"grpc-java, grpcio and grpclib the last ({last}), grpc-js joins them and reports a code that is no "
+            "number. So the same call has succeeded for one client and failed for another."
+        )
+        + " A hop that adds a status of its own beside the server's writes such a block.",
+        evidence=[show(trailers.excerpt, f"grpc-status: {', '.join(told)}"), *request_context(call)],
+        details={"value": ", ".join(told), "by": "server", "http_status": call.http_status},
+        client_sees=clients.status_twice(first, last)
+        if s.is_status(first.encode()) and s.is_status(last.encode())
+        else [],
+        retry_safe="unknown",
+        retry_why="The call may have been processed.",
+        fix="Find the hop that adds a grpc-status to the server's (a filter, an extension, a script in a proxy), and "
+        "have it replace the field or leave it alone.",
+        key=tuple(told),
+    )
+
+
 def _malformed(call: Call) -> Iterator[Match]:
     if not is_grpc_call(call):
         return
@@ -276,10 +317,10 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "grpc-status-malformed",
         "A grpc-status that is no status",
-        "grpc-status is not one of the numbers 0 to 16.",
+        "grpc-status is not one of the numbers 0 to 16, or stands more than once in one block.",
         (PH2_RESPONSES, "gRPC statuscodes.md"),
         "call",
-        _malformed,
+        check_malformed,
     ),
     Rule(
         "grpc-status-in-open-headers",

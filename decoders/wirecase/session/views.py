@@ -87,5 +87,6 @@ class ResponseView:
         self.clean = (
             not block.problems
             and (block.status is None or (block.status == b"200" and self.kind == "grpc"))
+            and len(block.values(b"grpc-status")) <= 1
             and _is_sound_metadata(block)
         )

@@ -14,7 +14,7 @@ NOTES = {
         "protocol version gRPC; Envoy: http2_protocol_options on the cluster).",
     ),
     "grpc-status-malformed": Note(
-        "grpc-status is not a decimal number of a known code.",
+        "grpc-status is not a decimal number of a known code, or stands more than once in one block.",
         ("server", "proxy"),
         "Read the trailers as they stand.",
         "Send 1 to 2 decimal digits, 0 to 16.",

@@ -27,6 +27,7 @@ from wirecase.rules.clients.status import (
     missing_http_status,
     missing_status,
     status_in_open_headers,
+    status_twice,
     wrong_content_type,
 )
 from wirecase.rules.clients.streams import (
@@ -92,6 +93,7 @@ __all__ = [
     "rst_midbody",
     "stalled",
     "status_in_open_headers",
+    "status_twice",
     "tls_to_plaintext",
     "too_many_pings",
     "trailers_not_final",

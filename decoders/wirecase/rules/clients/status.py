@@ -8,7 +8,19 @@ from http import HTTPStatus
 from wirecase.grpc import status as s
 from wirecase.model import ClientSees
 from wirecase.rules.clients.quoting import go_quoted
-from wirecase.rules.clients.table import CONNECT, CORE, DOTNET, GO, GRPCLIB, JAVA, JS, OLD_TONIC, TONIC, says
+from wirecase.rules.clients.table import (
+    CONNECT,
+    CORE,
+    DOTNET,
+    GO,
+    GRPCLIB,
+    JAVA,
+    JS,
+    OLD_TONIC,
+    TONIC,
+    Client,
+    says,
+)
 
 TONIC_MISSING = (
     "protocol error: missing grpc-status trailer, stream was terminated without a final status "
@@ -188,6 +200,20 @@ def missing_status(how: str, *, last_data_empty: bool = False) -> list[ClientSee
         says(DOTNET, s.CANCELLED, "No grpc-status found on response."),
         says(CONNECT, s.INTERNAL, "protocol error: no Grpc-Status trailer: unexpected EOF"),
         says(GRPCLIB, "TimeoutError", "Deadline exceeded"),
+    ]
+
+
+def status_twice(first: str, last: str) -> list[ClientSees]:
+    """Two statuses in one block: the first one and the last one."""
+
+    def taken(client: Client, status: str) -> ClientSees:
+        code = int(status)
+        return says(client, code, "") if code else says(client, s.OK, f"nothing: it takes {status} for the status")
+
+    return [
+        *(taken(client, first) for client in (TONIC, CONNECT)),
+        *(taken(client, last) for client in (GO, CORE, JAVA, GRPCLIB)),
+        says(JS, "NaN", "NaN undefined:"),
     ]
 
 

@@ -73,6 +73,8 @@ FAULTS = (
     Fault("status-in-open-headers-0", "status 0 before the body, END_STREAM on DATA", in_open_headers("0")),
     Fault("status-in-open-headers-13", "status 13 before the body", in_open_headers("13")),
     Fault("status-twice", "two grpc-status fields", trailers(("grpc-status", "0"), ("grpc-status", "13"))),
+    Fault("status-twice-ok-last", "the same, 0 last", trailers(("grpc-status", "13"), ("grpc-status", "0"))),
+    Fault("status-twice-equal", "one status twice", trailers(("grpc-status", "0"), ("grpc-status", "0"))),
     Fault("trailers-not-final", "trailers without END_STREAM", late),
     Fault("trailers-twice", "trailers after trailers", twice),
     Fault(
