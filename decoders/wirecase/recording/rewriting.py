@@ -83,6 +83,12 @@ def _entries(kept: KeptConnection, first: int) -> Iterator[tuple[int, Entry]]:
     for frames in kept.pending:  # of header blocks that are not whole
         held += [(kept.raw_frame(frame), frame.stream) for frame in frames]
     held.sort(key=lambda pair: pair[0].order)
+    for half in kept.session.h2.halves:
+        if half.stray is not None:  # bytes that are no frame, behind all frames of their side
+            side, mark, data, _ = half.stray
+            at = next((i for i, (entry, _) in enumerate(held) if entry.time > mark.time), len(held))
+            order = held[at - 1][0].order if at else 0
+            held.insert(at, (Entry(order, mark.time, side, "frame", data), 0))
     spent = [kept.spent[side] + sum(one.spent[side] for one in kept.streams.values()) for side in (CLIENT, SERVER)]
     gift = [kept.credit[side] - spent[1 - side] for side in (CLIENT, SERVER)]
     owed = {(0, side): max(-gift[side], 0) for side in (CLIENT, SERVER)}
