@@ -106,3 +106,10 @@ def test_an_orderly_end_after_unknown_frames_is_silent() -> None:
 def test_a_reset_without_anything_unusual_is_not_blamed_on_legal_frames() -> None:
     connection = begun().headers().server(frame(HEADERS, 4 | END_STREAM, 1, b"")).client(rst(1, 1)).close()
     assert not findings(connection, REJECTS)
+
+
+def test_103_that_ends_the_stream_is_not_legal() -> None:
+    interim = ((":status", "103"), ("link", "</x>"))
+    connection = begun().headers(1, interim, END_STREAM).client(rst(1, 1)).close()
+    assert not findings(connection, REJECTS)
+    assert findings(connection, "http-1xx-end-stream")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from captured import Capture, Connection, findings, rules
-from h2_bytes import END_STREAM, data, message, rst, settings, window_update
+from h2_bytes import END_STREAM, REQUEST, data, message, rst, settings, window_update
 
 BIG = message(bytes(80_000))
 
@@ -136,4 +136,21 @@ def test_a_window_that_is_given_back_in_large_steps_does_not_leak() -> None:
 def test_end_stream_with_an_empty_window_is_no_stall() -> None:
     connection = Capture().connect().hello(client=[(4, 64)]).request().headers()
     connection.server(data(1, message(bytes(59)), END_STREAM)).wait(3).close()
+    assert not findings(connection, "fc-stream-stalled")
+
+
+def headers_only(connection: Connection) -> Connection:
+    head = connection.peers[0].headers(1, (*REQUEST, ("grpc-timeout", "2S")))
+    return connection.client(head).wait(2).client(rst(1, 8)).close()
+
+
+def test_a_window_that_is_0_from_the_start_and_never_opens() -> None:
+    connection = headers_only(Capture().connect().hello(server=[(4, 0)]))
+    (found,) = findings(connection, "fc-stream-stalled")
+    assert (found.details["by"], found.details["blocked"], found.certainty) == ("server", "client", "probable")
+    assert found.title.startswith("The server's INITIAL_WINDOW_SIZE is 0")
+
+
+def test_a_client_with_a_window_and_nothing_to_say_is_not_stalled() -> None:
+    connection = headers_only(Capture().connect().hello())
     assert not findings(connection, "fc-stream-stalled")

@@ -261,3 +261,35 @@ def test_a_body_that_is_not_content_length() -> None:
     assert (found.details["declared"], found.details["got"]) == (100, 6)
     right = begun().headers(1, (*RESPONSE, ("content-length", "6"))).server(data(1, message(b"x"))).trailers().close()
     assert not rules(right)
+
+
+@pytest.mark.parametrize("body", [b"", data(1, message(b"one"))])
+def test_a_goaway_that_disowns_a_stream_it_answers(body: bytes) -> None:
+    connection = begun().headers().server(body, goaway(0, 0)).fin(0).fin(1)
+    (found,) = findings(connection, "h2-stream-state-violation")
+    assert (found.details["last_stream"], found.stream, found.severity) == (0, 1, "error")
+    assert {row.client: row.code for row in found.client_sees}["grpc-go"] == "UNAVAILABLE"
+    (cut,) = findings(connection, "body-cut-connection")
+    assert (cut.details["by"], cut.caused_by) == ("client", found.id)
+
+
+def test_a_goaway_may_name_the_stream_or_come_before_or_after_the_answer() -> None:
+    assert not findings(begun().headers().server(goaway(1, 0)).fin(0).fin(1), "h2-stream-state-violation")
+    assert not findings(begun().server(goaway(0, 0)).fin(0).fin(1), "h2-stream-state-violation")
+    answered = begun().headers().server(data(1, message(b"one"))).trailers().server(goaway(0, 0)).close()
+    assert not findings(answered, "h2-stream-state-violation")
+
+
+def test_more_than_content_length_is_too_much_before_the_end() -> None:
+    fields = (*RESPONSE, ("content-length", "4"))
+    connection = begun().headers(fields=fields).server(data(1, message(b"twelve"))).client(rst(1, 1)).close()
+    (found,) = findings(connection, "h2-content-length-mismatch")
+    assert (found.details["declared"], found.details["got"], found.who) == (4, 11, ["server"])
+    (reset,) = findings(connection, "rst-protocol-error")
+    assert reset.caused_by == found.id
+
+
+def test_less_than_content_length_is_no_fault_of_a_stream_that_was_reset() -> None:
+    fields = (*RESPONSE, ("content-length", "400"))
+    connection = begun().headers(fields=fields).server(data(1, message(b"twelve"))).client(rst(1, 8)).close()
+    assert not findings(connection, "h2-content-length-mismatch")

@@ -103,8 +103,11 @@ def problems_in_place(block: HeaderBlock, side: int, *, trailers: bool) -> tuple
 
 
 def check_content_length(facts: Http2Facts, stream: Stream, side: int, excerpt: Excerpt | None) -> None:
-    """RFC 9113 §8.1.1: the sum of DATA must be content-length, but for answers that have no content."""
-    if not stream.seen_start or facts.halves[side].gaps or excerpt is None:
+    """RFC 9113 §8.1.1: the sum of DATA must be content-length, but for answers that have no content.
+
+    `excerpt` is the frame that ended the side; with None it has not ended, and can only have sent too much.
+    """
+    if not stream.seen_start or facts.halves[side].gaps:
         return
     for frame in stream.headers:
         if frame.side != side:
@@ -114,8 +117,8 @@ def check_content_length(facts: Http2Facts, stream: Stream, side: int, excerpt: 
             continue
         if side == SERVER and any(f.side == CLIENT and f.block.method == b"HEAD" for f in stream.headers):
             continue
-        if int(declared) != stream.data_bytes[side]:
-            facts.violate(
-                "content-length", side, stream.id, excerpt, declared=int(declared), got=stream.data_bytes[side]
-            )
+        got = stream.data_bytes[side]
+        if int(declared) != got and (excerpt is not None or got > int(declared)):
+            shown = frame.excerpt if excerpt is None else excerpt
+            facts.violate("content-length", side, stream.id, shown, declared=int(declared), got=got)
         return

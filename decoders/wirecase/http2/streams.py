@@ -363,6 +363,11 @@ class StreamTable:
         if stream.ended[1 - side] and not stream.resets:
             self._close(stream)
 
+    def _check_unended(self, stream: Stream) -> None:
+        for side in (CLIENT, SERVER):
+            if not stream.ended[side]:
+                check_content_length(self.facts, stream, side, None)
+
     def _close(self, stream: Stream) -> None:
         stream.last = [held and (held[0].near(held[1]), held[1]) for held in stream.last]
         stream.before_headers = [held and (held[0].near(held[1]), held[1]) for held in stream.before_headers]
@@ -395,6 +400,7 @@ class StreamTable:
             if self.facts.rapid is None:
                 self.facts.rapid = reset.excerpt.mark
                 self.facts.rapid_stream = stream.id
+        self._check_unended(stream)
         self._close(stream)
 
     def _on_settings(self, frame: ControlFrame) -> None:
@@ -415,6 +421,20 @@ class StreamTable:
 
     def _on_goaway(self, frame: ControlFrame) -> None:
         connection.on_goaway(self.facts, frame, open_streams=len(self.facts.streams) + len(self.exchanges))
+        if frame.side == SERVER and len(frame.payload) >= 8:
+            self._note_disowned(frame, int.from_bytes(frame.payload[:4], "big") & 0x7FFFFFFF)
+
+    def _note_disowned(self, frame: ControlFrame, last: int) -> None:
+        """RFC 9113 §6.8: `last` is the highest stream that may have been processed, so none above it has an answer."""
+        answered = [exchange.id for exchange in self.exchanges.values() if exchange.stage == 2]
+        answered += [
+            stream.id
+            for stream in self.facts.streams.values()
+            if not stream.ended[SERVER] and any(block.side == SERVER for block in stream.headers)
+        ]
+        code = int.from_bytes(frame.payload[4:8], "big")
+        for stream_id in sorted(one for one in answered if one % 2 and one > last):
+            self.facts.violate("goaway-disowns", SERVER, stream_id, frame.excerpt(), last_stream=last, error_code=code)
 
     def note_open(self) -> None:
         """Note, the first time, which streams an end of TCP or of the capture meets open: a reset may follow it."""
@@ -448,4 +468,5 @@ class StreamTable:
         self.note_open()
         self.closed.finish()
         for _, stream in sorted(facts.streams.items()):
+            self._check_unended(stream)
             self._events.closed(stream)

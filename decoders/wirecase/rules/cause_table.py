@@ -134,6 +134,7 @@ OWN_REASONS = frozenset(
         "idle-cut",
         "keepalive-unanswered",
         "h2-first-frame-not-settings",
+        "close-before-settings",
         *SPEAKS,
         *GOAWAY_FATAL,
     )
@@ -161,7 +162,7 @@ _ENDS = (*RESET, "goaway-race", *GOAWAY_FATAL, *CUT, *SILENT, *STALL)
 _PROVOKED = ("client-rejects-legal-frame", "grpc-message-truncated")
 _RESET = (*BREACH, *_BROKEN_ANSWER, *_PROVOKED, *REQUEST)
 _STRAY = ("h2-peer-speaks-http1", "h2-frame-size")
-_RESET_CONNECTION = (*_STRAY, "h2-flood", "h2-rapid-reset", "fc-violation", "fc-overflow")
+_RESET_CONNECTION = (*_STRAY, "h2-flood", "h2-rapid-reset", "fc-violation", "fc-overflow", "fc-zero-increment")
 
 TABLE: dict[str, Row] = {
     # messages
@@ -178,6 +179,7 @@ TABLE: dict[str, Row] = {
     ),
     "grpc-cardinality": Row((*_BROKEN_ANSWER, *_ENDS, "grpc-message-truncated", "rst-cancel-by-client")),
     "grpc-decompress-failed": Row(("grpc-flag-without-encoding",)),
+    "grpc-message-too-large": Row(("grpc-length-is-text",)),
     # status
     "grpc-status-missing": Row(
         (*HTTP, *MESSAGE, *_ENDS, *STATUS, *_PROVOKED, "rst-cancel-by-client", *BREACH, *LEGS),
@@ -199,12 +201,15 @@ TABLE: dict[str, Row] = {
     "rst-midbody": Row((*LEGS, *_RESET), _RESET_CONNECTION, BACKEND_BROKE_OFF, reaction=True),
     "rst-before-headers": Row((*LEGS, *_RESET), _RESET_CONNECTION, (*RACE, *NO_BACKEND), reaction=True),
     "rst-cancel-by-client": Row(
-        ("grpc-deadline", *SILENT, *STALL, *_BROKEN_ANSWER, *_PROVOKED, *BREACH), _RESET_CONNECTION, reaction=True
+        ("grpc-deadline", *SILENT, *STALL, *_BROKEN_ANSWER, *_PROVOKED, *BREACH),
+        _RESET_CONNECTION,
+        reaction=True,
     ),
     "body-cut-connection": Row(
         (*RACE, *LEGS, *STALL, "grpc-decompression-bomb", "grpc-deadline", *BREACH),
         (
             *GOAWAY_FATAL,
+            "close-before-settings",
             "idle-cut",
             "keepalive-unanswered",
             "client-rejects-legal-frame",
@@ -224,7 +229,7 @@ TABLE: dict[str, Row] = {
     ),
     "close-before-settings": Row((), SPEAKS, ("tcp-refused", "tcp-connect-timeout")),
     "stream-no-response": Row((*RACE, *STALL, *REQUEST, *BREACH), (*NETWORK[:3], *STALL, *CONNECTION_BREACH)),
-    "stream-stalled": Row(STALL, (*_STRAY, *NETWORK[:3], *STALL)),
+    "stream-stalled": Row((*STALL, *BREACH), (*CONNECTION_BREACH, *NETWORK[:3], *STALL)),
     # TLS
     "tls-alert": Row((), ("tls-no-alpn-h2",)),
     "tls-handshake-failed": Row((), ("tls-no-alpn-h2",)),
@@ -242,7 +247,9 @@ TABLE: dict[str, Row] = {
     "goaway-too-many-pings": Row((), ("h2-flood",), reaction=True),
     "goaway-too-many-resets": Row((), ("h2-rapid-reset", "h2-flood"), reaction=True),
     "keepalive-unanswered": Row((), ("tcp-peer-silent",)),
-    "fc-stream-stalled": Row(("fc-connection-stalled",), ("fc-window-leak", "tcp-zero-window")),
+    "fc-stream-stalled": Row(
+        ("fc-connection-stalled",), (*_STRAY, "fc-violation", "fc-window-leak", "tcp-zero-window")
+    ),
     "fc-connection-stalled": Row((), ("fc-window-leak", "tcp-zero-window")),
     "h2-header-list-too-large": Row(("hpack-bomb",)),
     "h2-stream-state-violation": Row((), SPEAKS),

@@ -106,7 +106,7 @@ def _unusual(call: Call) -> list[tuple[str, Evidence | None]]:
         shown = show(call.response.excerpt, "response HEADERS", role="context") if call.response else None
         found.append((f"{padded} PADDED frames", shown))
     for frame in call.stream.headers:
-        if frame.side == SERVER and is_informational(frame.block):
+        if frame.side == SERVER and is_informational(frame.block) and not frame.end_stream:
             status = frame.block.text(b":status")
             found.append(
                 (

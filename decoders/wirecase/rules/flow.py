@@ -95,6 +95,39 @@ def check_stream_stalled(call: Call) -> Iterator[Match]:
         starved = call.stream.starved[side]
         if starved is not None and _long_enough(call, starved, *end):
             yield _stall(call, side, starved, end[0], "stream")
+    shut = _shut(call)
+    if shut is not None and _long_enough(call, shut, *end):
+        yield _never_opened(call, shut, end[0])
+
+
+def _shut(call: Call) -> Mark | None:
+    """Return since when a request had to wait whose stream began with a window of 0; None where it did not."""
+    stream, server = call.stream, call.session.h2.halves[SERVER]
+    if stream.ended[CLIENT] or stream.data_bytes[CLIENT] or stream.windows[CLIENT] > 0 or not stream.headers:
+        return None
+    zero = next((one for one in server.settings_frames if one.values.get(INITIAL_WINDOW_SIZE) == 0), None)
+    if zero is None or server.settings.get(INITIAL_WINDOW_SIZE) != 0:
+        return None
+    return max(zero.mark, call.started, key=lambda mark: mark.time)
+
+
+def _never_opened(call: Call, since: Mark, until: int) -> Match:
+    match = _stall(call, CLIENT, since, until, "stream")
+    waited = span(seconds(since, until))
+    match.title = f"The server's INITIAL_WINDOW_SIZE is 0, and in {waited} no WINDOW_UPDATE let the client send"
+    match.explanation = (
+        "The request's headers leave the stream open, and not one byte of its body could follow: streams of this "
+        f"connection begin with a window of 0 (SETTINGS_INITIAL_WINDOW_SIZE of the server), and for {waited}, until "
+        "the call ended, no WINDOW_UPDATE came for this one (RFC 9113 §6.9.2). That the client had something to send "
+        "is inferred: a request of gRPC has a message, or at least an end."
+    )
+    match.certainty = "probable"
+    match.evidence = point(since, "from here on the request waits for a window", side=CLIENT)
+    match.fix = (
+        "Have the server announce an INITIAL_WINDOW_SIZE of more than 0, or give each stream its credit as it opens "
+        f"({knobs.WINDOWS})."
+    )
+    return match
 
 
 def check_connection_stalled(call: Call) -> Iterator[Match]:

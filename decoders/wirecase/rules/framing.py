@@ -233,8 +233,23 @@ def _state(session: Session, violation: Violation) -> Told:
     )
 
 
+def _disowns(session: Session, violation: Violation) -> Told:
+    last = violation.facts["last_stream"]
+    return Told(
+        title=f"The server's GOAWAY names stream {last} as the last, though stream {violation.stream} was being "
+        "answered",
+        explanation=f"The response headers of stream {violation.stream} had come when the GOAWAY said that no stream "
+        f"above {last} was taken. The last stream must be the highest that may have been processed (RFC 9113 §6.8), so "
+        "the two contradict each other. Clients believe the GOAWAY: they give the call up at once, as one that was "
+        "never processed, and some make it again by themselves.",
+        note=f"GOAWAY, last stream {last}",
+        fix="Mend the server or proxy that writes this GOAWAY: it must name the highest stream that it has taken, or "
+        "2^31-1 in a first one that only announces the end.",
+    )
+
+
 def check_stream_state(session: Session) -> Iterator[Match]:
-    """Frames on idle or closed streams, even, regressing or misplaced ids, forbidden pushes."""
+    """Frames on idle or closed streams, even, regressing or misplaced ids, forbidden pushes, answers disowned."""
     begun = session.h2.halves[CLIENT].longest_block
 
     def accept(violation: Violation) -> bool:
@@ -246,6 +261,7 @@ def check_stream_state(session: Session) -> Iterator[Match]:
 
     yield from grouped(session, dict.fromkeys(STATES, _state), needs_whole=True, accept=accept)
     yield from grouped(session, {"settings-value": _setting_value}, accept=setting(ENABLE_PUSH))
+    yield from grouped(session, {"goaway-disowns": _disowns})
 
 
 # --- SETTINGS --------------------------------------------------------------------------------------------------------
@@ -357,8 +373,9 @@ RULES: tuple[Rule, ...] = (
     Rule(
         id="h2-stream-state-violation",
         title="A frame on a stream that cannot take it",
-        summary="A frame on an idle or closed stream, an even or regressing stream id, or a push that nobody allowed.",
-        references=("RFC 9113 §5.1", "RFC 9113 §5.1.1"),
+        summary="A frame on an idle or closed stream, an even or regressing stream id, a push that nobody allowed, or "
+        "a GOAWAY whose last stream lies below one that is being answered.",
+        references=("RFC 9113 §5.1", "RFC 9113 §5.1.1", "RFC 9113 §6.8"),
         scope="session",
         check=check_stream_state,
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wirecase.http2.facts import Violation
+from wirecase.http2.facts import END_STREAM, HEADERS, Violation
 from wirecase.model import CLIENT, SIDE_NAMES
 from wirecase.rules import clients, knobs
 from wirecase.rules.base import Match, Rule
@@ -137,12 +137,16 @@ def _content_length(session: Session, violation: Violation) -> Told:
     declared, got = violation.facts.get("declared", 0), violation.facts.get("got", 0)
     side = SIDE_NAMES[violation.side]
     what = "request" if violation.side == CLIENT else "response"
+    head = violation.excerpt.data
+    ends = head[3] != HEADERS or head[4] & END_STREAM
     return Told(
         title=f"The {what} says content-length {declared:,} but its DATA holds {got:,} bytes",
         explanation=f"The sum of DATA on stream {violation.stream} differs from the content-length that the {side} "
         f"sent: the message is malformed (RFC 9113 §8.1.1). A {'shorter' if got < declared else 'longer'} body points "
         "to something between that rewrote or cut it.",
-        note="the frame that ends the message",
+        note="the frame that ends the message"
+        if ends
+        else "the headers that say so; the stream was reset before its end",
         fix="Look for a proxy or filter that changes bodies (compression, buffering, rewriting) without fixing "
         "content-length.",
     )

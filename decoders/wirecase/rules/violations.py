@@ -111,7 +111,7 @@ def _client_sees(session: Session, violation: Violation) -> list[ClientSees]:
     head: bool | None = None
     if violation.kind == "continuation-interleaved":
         head = not violation.facts["ends_stream"] if alone else None
-    elif violation.kind != "idle-stream" and len(frame) >= 9 and frame[3] == HEADERS:
+    elif violation.kind not in ("idle-stream", "content-length") and len(frame) >= 9 and frame[3] == HEADERS:
         own = violation.kind == "malformed-headers"  # it ends its stream, and no other
         head = not frame[4] & END_STREAM if alone or own else None
     elif only_call(session):

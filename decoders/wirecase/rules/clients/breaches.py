@@ -13,6 +13,7 @@ from wirecase.grpc import status as s
 from wirecase.http2.facts import error_name
 from wirecase.model import ClientSees
 from wirecase.rules.clients.quoting import go_quoted
+from wirecase.rules.clients.status import TONIC_MISSING
 from wirecase.rules.clients.streams import (
     BODY_ERROR,
     FLOW_CONTROL_ERROR,
@@ -52,6 +53,8 @@ def breach(kind: str, facts: Mapping[str, Any], *, opening: bool, head: bool | N
     """
     if opening:
         return _at_opening(kind, facts)
+    if kind == "goaway-disowns":
+        return [] if facts.get("error_code") else _disowned()
     if kind == "malformed-headers":
         return _malformed(str(facts.get("problem")), facts.get("name"), head=head is not False)
     code = _CODES.get(kind, PROTOCOL_ERROR)
@@ -81,6 +84,19 @@ def breach(kind: str, facts: Mapping[str, Any], *, opening: bool, head: bool | N
     if kind in _TONIC and not (kind == "window-overflow" and own):
         rows.append(says(TONIC, s.INTERNAL, HEAD_ERROR if head else BODY_ERROR))
     return [*rows, *_by_connect(kind, code, s.UNAVAILABLE if head else s.INTERNAL, own=own, new_stream=new_stream)]
+
+
+def _disowned() -> list[ClientSees]:
+    """GOAWAY NO_ERROR with a last stream below one that is being answered."""
+    return [
+        says(TONIC, s.UNKNOWN, TONIC_MISSING),
+        says(GO, s.UNAVAILABLE, "the connection is draining"),
+        says(CORE, s.UNAVAILABLE, "Stream removed (GOAWAY received; Error code: 0; Debug Text: …)"),
+        says(JAVA, s.UNAVAILABLE, "Abrupt GOAWAY closed sent stream. HTTP/2 error code: NO_ERROR"),
+        says(JS, s.UNAVAILABLE, "Stream refused by server"),
+        says(CONNECT, s.INTERNAL, "http2: Transport received Server's graceful shutdown GOAWAY"),
+        says(GRPCLIB, "StreamTerminatedError", "Connection lost"),
+    ]
 
 
 def _by_core(kind: str, facts: Mapping[str, Any]) -> list[ClientSees]:

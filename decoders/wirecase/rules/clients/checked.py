@@ -40,6 +40,7 @@ _SEEN = {
     "grpc-invalid-compression-flag": "xxxxxxx",
     "grpc-length-is-text": "xxxxxxx",
     "grpc-local-reply": "xxxxxxx",
+    "grpc-message-too-large": ".xxxx.x",
     "grpc-message-truncated": "xxxxxxx",
     "grpc-metadata-bad-bin": "xxxx..x",
     "grpc-status-in-open-headers": "xxxxxxx",
@@ -68,7 +69,7 @@ _SEEN = {
     "rst-midbody": "xxxxxxx",
     "rst-protocol-error": "xxxxxxx",
     "rst-refused-stream": "xxxxxxx",
-    "stream-no-response": "xxx.xxx",
+    "stream-no-response": "xxxxxxx",
     "stream-stalled": "xxxxxxx",
     "tls-plaintext-mismatch": "xxxxx.x",
 }
