@@ -293,3 +293,9 @@ def test_less_than_content_length_is_no_fault_of_a_stream_that_was_reset() -> No
     fields = (*RESPONSE, ("content-length", "400"))
     connection = begun().headers(fields=fields).server(data(1, message(b"twelve"))).client(rst(1, 8)).close()
     assert not findings(connection, "h2-content-length-mismatch")
+
+
+def test_headers_of_the_server_on_an_even_stream_below_the_client_s() -> None:
+    connection = Capture().connect().hello().request(3).headers(3).headers(2).trailers(3).close()
+    (found,) = findings(connection, "h2-stream-state-violation")
+    assert (found.stream, found.details["by"]) == (2, "server")

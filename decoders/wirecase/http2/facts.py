@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from wirecase.model import BodySink, Excerpt, Mark, Marks
+from wirecase.model import CLIENT, SERVER, BodySink, Excerpt, Mark, Marks
 
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
 FRAME_NAMES = (
@@ -375,6 +375,10 @@ class Http2Facts:
         if len(self.violations) < VIOLATIONS_KEPT:
             self.violations.append(violation)
         return violation
+
+    def highest_of(self, stream: int) -> int:
+        """Return the highest stream id that has been opened by whoever may open `stream` (RFC 9113 §5.1.1)."""
+        return self.halves[CLIENT if stream % 2 else SERVER].highest_stream
 
     def wrong_stream_id(self, frame: ControlFrame) -> None:
         """Note a frame on stream 0 that needs a stream, or the reverse."""

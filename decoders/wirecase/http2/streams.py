@@ -197,7 +197,7 @@ class StreamTable:
             return None
         certain = facts.windows_known and not half.gaps
         if side == SERVER:
-            if certain and stream_id <= facts.halves[CLIENT].highest_stream:
+            if certain and stream_id <= facts.highest_of(stream_id):
                 return None  # closed long ago and forgotten
             return self._open_early(side, stream_id, "HEADERS", frame.excerpt())
         if stream_id % 2 == 0:
@@ -340,8 +340,7 @@ class StreamTable:
                 return self._unless_late(old, frame)
             self.facts.violate("closed-stream", side, stream_id, frame.excerpt(), frame="DATA")
             return None
-        opener = CLIENT if stream_id % 2 else SERVER
-        if stream_id <= facts.halves[opener].highest_stream and facts.windows_known:
+        if stream_id <= facts.highest_of(stream_id) and facts.windows_known:
             return None  # closed long ago and forgotten
         return self._open_early(side, stream_id, "DATA", frame.excerpt())
 
