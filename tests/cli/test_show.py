@@ -219,7 +219,16 @@ def test_standard_input_is_read_twice() -> None:
 
 
 @pytest.mark.parametrize(
-    "case", ["incident", "goaway-race", "obs-gap", "h2-flood", "grpc-desync-midstream", "obs-midconnection"]
+    "case",
+    [
+        "incident",
+        "goaway-race",
+        "obs-gap",
+        "h2-flood",
+        "grpc-desync-midstream",
+        "obs-midconnection",
+        "h2-peer-speaks-http1-midway",
+    ],
 )
 def test_json_keeps_to_its_schema(case: str, capsys: pytest.CaptureFixture[str]) -> None:
     schema = json.loads((ROOT / "cli/wirecase_cli/reports/timeline_v1.schema.json").read_text(encoding="utf-8"))

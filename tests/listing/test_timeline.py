@@ -28,7 +28,7 @@ from h2_bytes import (
 
 from wirecase import listing
 from wirecase.listing.bodies import BodyWalk
-from wirecase.listing.events import HEAD, TAIL, Event, Fold
+from wirecase.listing.events import HEAD, NO_FRAME, TAIL, Event, Fold
 from wirecase.listing.timeline import Timeline
 from wirecase.model import CLIENT, SERVER
 from wirecase.pipeline import Options
@@ -151,6 +151,19 @@ def test_evidence_is_marked_where_it_stands(tmp_path: Path) -> None:
     reset = next(event for event in events(timeline) if event.name == "RST_STREAM")
     assert reset.facts == {"error_code": 2, "error": "INTERNAL_ERROR"}
     assert [one.finding for one in reset.mentions] == [timeline.findings[0].id]
+
+
+def test_bytes_that_are_no_frame_stand_at_their_place(tmp_path: Path) -> None:
+    script = Script().hello().request(1, message(b"ask"))
+    script.server(b"HTTP/1.1 503 Service Unavailable\r\n\r\n").client(rst(1, 8))
+    (timeline,) = look(tmp_path, http2(script, SERVER))
+    (stray,) = (event for event in events(timeline) if event.name == NO_FRAME)
+    assert stray.facts["text"].startswith(b"HTTP/1.1 503")
+    assert [one.finding for one in stray.mentions] == [
+        one.id for one in timeline.findings if one.rule == "h2-peer-speaks-http1"
+    ]
+    told = names(timeline.items)
+    assert told.index(f"S {NO_FRAME}") < told.index("C RST_STREAM")
 
 
 @pytest.mark.parametrize("side", [CLIENT, SERVER])

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from wirecase.grpc.status import status_name
 from wirecase.listing import Timeline
-from wirecase.listing.events import Body, Event, Fold
+from wirecase.listing.events import NO_FRAME, Body, Event, Fold
 from wirecase.model import CLIENT, SIDE_NAMES
 from wirecase_cli.reports import call_table, escape, masking, payload_lines, times, words
 from wirecase_cli.reports.drawing import DIM, STYLE, SYMBOL
@@ -127,7 +127,7 @@ class Diagram:
 
     def _label(self, event: Event) -> str:
         if event.kind == "tcp":
-            return f"TCP {event.name}"
+            return event.name if event.name == NO_FRAME else f"TCP {event.name}"
         label = " ".join([event.name, *event.flags])
         whole = self._timeline.row is None
         if event.stream == 0:
@@ -143,8 +143,8 @@ class Diagram:
         if len(fields) > _FIELDS:
             yield f"… {words.plural(len(fields) - _FIELDS, 'more field')}; --format json has all of them", DIM
         told = _facts(event)
-        if debug := event.facts.get("debug"):
-            told.append(f'"{self._text(debug)}"')
+        if said := event.facts.get("debug") or event.facts.get("text"):
+            told.append(f'"{self._text(said)}"')
         if event.body is not None:
             told += _messages(event.body)
             if event.body.foreign and event.payload and not event.body.begun:

@@ -91,6 +91,7 @@ def _event(event: Event, *, payloads: bool, secrets: bool) -> dict[str, Any]:
         found["length"] = event.length
     if event.kind == "frame":
         found |= {"flags": list(event.flags), "stream": event.stream}
+    if event.kind != "gap":
         found |= {name: _fact(value, secrets=secrets) for name, value in event.facts.items()}
     if event.headers is not None:
         found["headers"] = [_field(name, value, secrets=secrets) for name, value in event.headers]

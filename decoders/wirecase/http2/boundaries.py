@@ -253,6 +253,7 @@ class Boundaries:
         half = self.facts.halves[excerpt.side]
         if not half.gaps and not half.joined_late and half.stray is None:
             half.stray = excerpt._replace(data=head, length=len(head))
+            self.facts.open_at_stray = self.facts.open_at_stray or self.table.unanswered()
 
     def _more_stray(self, side: int, data: bytes, marks: Marks) -> None:
         """Keep what came later of them, so that it does not matter how the bytes were cut into segments."""

@@ -356,6 +356,8 @@ class Http2Facts:
     """(id, where it was opened) of the streams that were open when connection or capture ended; the first 100."""
     open_at_end_count: int = 0
     """How many those are in all."""
+    open_at_stray: list[tuple[int, Mark]] = field(default_factory=list)
+    """The same, and all of them, where the first bytes that are no frame stood (`Http2Half.stray`)."""
     max_open: int = 0
     """Most client-opened streams open at once."""
     limit_waits: list[tuple[Mark, int]] = field(default_factory=list)

@@ -440,11 +440,15 @@ class StreamTable:
         if self._open_noted:
             return
         self._open_noted = True
-        facts = self.facts
-        found = [(stream.id, stream.opened) for stream in facts.streams.values() if not stream.ended[SERVER]]
+        found = self.unanswered()
+        self.facts.open_at_end_count = len(found)
+        self.facts.open_at_end = found[:_KEPT_OPEN]
+
+    def unanswered(self) -> list[tuple[int, Mark]]:
+        """Return the streams that the server has not ended, and where each was opened."""
+        found = [(stream.id, stream.opened) for stream in self.facts.streams.values() if not stream.ended[SERVER]]
         found += [(exchange.id, exchange.frames[0][0].mark()) for exchange in self.exchanges.values()]
-        facts.open_at_end_count = len(found)
-        facts.open_at_end = sorted(found)[:_KEPT_OPEN]
+        return sorted(found)
 
     def give_up(self, before: int) -> None:
         """Let go of streams without a frame since `before` (ns), where their ends may have fallen into a hole.

@@ -91,13 +91,16 @@ class Window(NamedTuple):
     connection: int | None
 
 
+NO_FRAME = "bytes that are no frame"
+
+
 @dataclass(slots=True)
 class Event:
     """One thing that happened on the connection."""
 
     kind: Literal["frame", "gap", "tcp"]
     name: str
-    """Frame type, or ``SYN``, ``FIN``, ``RST``, ``zero window``, ``gap``."""
+    """Frame type, or ``SYN``, ``FIN``, ``RST``, ``zero window``, ``gap``, or `NO_FRAME`."""
     side: int
     """Who sent it; for a gap, whose bytes are missing."""
     mark: Mark

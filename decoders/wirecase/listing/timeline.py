@@ -14,7 +14,7 @@ from wirecase.grpc.schema import Schema
 from wirecase.http2.facts import DATA, ControlFrame, HeaderBlock, Stream, frame_name
 from wirecase.http2.recorder import FrameRecorder
 from wirecase.listing.bodies import BodyWalk
-from wirecase.listing.events import Event, Fold, Folder, Window, facts_of, flag_names
+from wirecase.listing.events import NO_FRAME, Event, Fold, Folder, Window, facts_of, flag_names
 from wirecase.listing.evidence import EvidencePlaces
 from wirecase.listing.payloads import NODES, PayloadWalk
 from wirecase.model import CLIENT, SERVER, ConnectionRef, Finding, Mark, Marks
@@ -225,6 +225,12 @@ def _with_tcp(look: _Look, session: Session, evidence: list[EvidencePlaces]) -> 
         for name, mark in marks.items():
             if mark is not None and _concerns(look, mark):
                 events.append(Event("tcp", name, side, mark, mentions=evidence[side].at_packet(mark)))
+    for side, half in enumerate(session.h2.halves):
+        found = half.stray
+        if found is not None and _concerns(look, found.mark):
+            begin = found.mark.offset
+            mentions = evidence[side].within(begin, begin + found.length)
+            events.append(Event("tcp", NO_FRAME, side, found.mark, facts={"text": found.data}, mentions=mentions))
     if not events:
         return look.folder.items
     events.sort(key=lambda event: event.mark[:2])

@@ -89,7 +89,7 @@ def _http1_between_frames(session: Session) -> Iterator[Match]:
     status = _status(found.data)
     limit = session.h2.halves[CLIENT].settings.get(MAX_FRAME_SIZE, DEFAULT_MAX_FRAME)
     first = answered(session)
-    streams = session.h2.open_at_end
+    streams = session.h2.open_at_stray
     yield Match(
         severity="error",
         certainty="certain",
@@ -110,7 +110,7 @@ def _http1_between_frames(session: Session) -> Iterator[Match]:
             "http_status": status,
             "status_line": line,
             "text": found.data.decode("latin-1"),
-            "open_streams": session.h2.open_at_end_count,
+            "open_streams": len(streams),
             "by": "server",
         },
         client_sees=clients.http1_between_frames(limit=limit, head=None if first is None else not first)

@@ -83,7 +83,7 @@ def _match(session: Session, violations: list[Violation], tell: Tell, count: int
         if violation.stream != first.stream and violation.stream:
             streams.append((violation.stream, violation.excerpt.mark))
     if found:  # they belong to no stream, and hit all that are open
-        streams = [*session.h2.open_at_end] or streams
+        streams = [*session.h2.open_at_stray] or streams
     return Match(
         severity=told.severity,
         certainty=told.certainty if found or whole(session, first.side) else sure(session, told.certainty),
