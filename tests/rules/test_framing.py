@@ -299,3 +299,10 @@ def test_headers_of_the_server_on_an_even_stream_below_the_client_s() -> None:
     connection = Capture().connect().hello().request(3).headers(3).headers(2).trailers(3).close()
     (found,) = findings(connection, "h2-stream-state-violation")
     assert (found.stream, found.details["by"]) == (2, "server")
+
+
+def test_a_long_frame_of_an_unknown_type_may_be_legal() -> None:
+    connection = Capture().connect().hello(client=[(5, 1 << 22)]).request().headers()
+    connection.server(frame(0xFA, 0, 0, bytes(range(256)) * 8192), data(1, message(b"x"))).trailers().close()
+    assert not findings(connection, "h2-frame-size")
+    assert connection.capture.diagnose().calls.ok == 1

@@ -308,7 +308,8 @@ class Boundaries:
                 body.gap(None)
 
     def _resync(self, side: int, data: bytes, marks: Marks) -> int | None:
-        if self.facts.halves[side].stray is not None:  # no receiver finds back behind bytes that are no frame
+        half = self.facts.halves[side]
+        if half.stray is not None and not half.gaps:  # no receiver finds back behind bytes that are no frame
             self._more_stray(side, data, marks)
             self._skip(side, LOST, len(data))
             return None
@@ -317,7 +318,7 @@ class Boundaries:
         found = find_frames(data, ends, self.facts.streams)
         self._skip(side, LOST, len(data) if found is None else found)
         if found is not None:
-            self.facts.halves[side].synced = True
+            half.synced = True
         return found
 
     def _skip(self, side: int, reason: str, count: int) -> None:

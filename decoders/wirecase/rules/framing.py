@@ -138,6 +138,9 @@ def check_frame_size(session: Session) -> Iterator[Match]:
         """Hold nobody to a limit that may have been raised unseen."""
         if violation.kind == "frame-size" and violation.side == SERVER and http1_between_frames(session):
             return False  # h2-peer-speaks-http1 says it better
+        if violation.kind == "frame-size" and violation.facts["declared"] <= violation.facts["limit"]:
+            found = stray(session, violation.side)
+            return found is not None and classify_first(found.data).recognised  # else it may be a legal extension
         known = violation.facts.get("settings_seen") and whole(session, OTHER[violation.side])
         return belongs(violation) and (violation.kind != "frame-size" or bool(known))
 
