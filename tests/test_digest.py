@@ -34,8 +34,9 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def early(path: Path) -> EarlyDigest:
+    facts = os.stat(path)  # the process may change the file at once
     assert begin(str(path))
-    found = digest_of(os.stat(path))
+    found = digest_of(facts)
     assert isinstance(found, EarlyDigest)
     return found
 
